@@ -1,0 +1,141 @@
+//! Frames waiting to be written, and how far the first has got. Who writes, and when, is not decided here.
+
+use std::collections::VecDeque;
+use std::io::IoSlice;
+
+use bytes::{Buf, Bytes};
+
+use super::Frame;
+
+/// A queue of frames as the pieces of one vectored write.
+///
+/// A frame pushed with a key replaces the one with the same key that waits and has not begun: that is how `progress`
+/// is coalesced for a slow reader.
+#[derive(Debug, Default)]
+pub struct FrameQueue {
+    frames: VecDeque<Waiting>,
+    bytes: usize,
+}
+
+#[derive(Debug)]
+struct Waiting {
+    pieces: VecDeque<Bytes>,
+    len: usize,
+    begun: bool,
+    key: Option<String>,
+}
+
+impl FrameQueue {
+    /// Bytes still to be written.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.bytes
+    }
+
+    /// Whether everything has been written.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.frames.is_empty()
+    }
+
+    /// Puts a frame behind the others.
+    pub fn push(&mut self, frame: Frame) {
+        self.bytes += frame.len();
+        self.frames.push_back(Waiting {
+            len: frame.len(),
+            pieces: frame.into_pieces().into(),
+            begun: false,
+            key: None,
+        });
+    }
+
+    /// Puts a frame in the place of the waiting one with the same key, else behind the others.
+    pub fn push_latest(&mut self, key: &str, frame: Frame) {
+        let same = |w: &&mut Waiting| !w.begun && w.key.as_deref() == Some(key);
+        match self.frames.iter_mut().rev().find(same) {
+            Some(waiting) => {
+                self.bytes = self.bytes - waiting.len + frame.len();
+                waiting.len = frame.len();
+                waiting.pieces = frame.into_pieces().into();
+            }
+            None => {
+                self.push(frame);
+                if let Some(last) = self.frames.back_mut() {
+                    last.key = Some(key.to_owned());
+                }
+            }
+        }
+    }
+
+    /// Fills `slices` with what comes next and says how many are filled.
+    pub fn slices<'a>(&'a self, slices: &mut [IoSlice<'a>]) -> usize {
+        let pieces = self.frames.iter().flat_map(|waiting| &waiting.pieces);
+        slices.iter_mut().zip(pieces).map(|(slot, piece)| *slot = IoSlice::new(piece)).count()
+    }
+
+    /// Takes note that `written` bytes have gone.
+    pub fn advance(&mut self, mut written: usize) {
+        self.bytes = self.bytes.saturating_sub(written);
+        while let Some(front) = self.frames.front_mut() {
+            while let Some(piece) = front.pieces.front_mut() {
+                if written < piece.len() {
+                    front.begun |= written > 0;
+                    piece.advance(written);
+                    return;
+                }
+                written -= piece.len();
+                front.begun = true;
+                front.pieces.pop_front();
+            }
+            self.frames.pop_front();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::map;
+
+    fn drain(queue: &mut FrameQueue, step: usize) -> Vec<u8> {
+        let mut out = Vec::new();
+        while !queue.is_empty() {
+            let mut slices = [IoSlice::new(&[]); 3];
+            let filled = queue.slices(&mut slices);
+            let chunk: Vec<u8> = slices[..filled].iter().flat_map(|s| s.to_vec()).take(step).collect();
+            out.extend_from_slice(&chunk);
+            queue.advance(chunk.len());
+        }
+        assert_eq!(queue.len(), 0);
+        out
+    }
+
+    #[test]
+    fn partial_writes_lose_nothing() {
+        let frames: Vec<Frame> = [1, 9000, 3, 100_000]
+            .iter()
+            .map(|n| Frame::message("x", Some("i"), &map! { "a" => Bytes::from(vec![1; *n]), "b" => 2 }))
+            .collect();
+        let expected: Vec<u8> = frames.iter().flat_map(|f| f.to_bytes().to_vec()).collect();
+        for step in [1, 5, 4096, usize::MAX] {
+            let mut queue = FrameQueue::default();
+            frames.iter().for_each(|f| queue.push(f.clone()));
+            assert_eq!(queue.len(), expected.len());
+            assert!(drain(&mut queue, step) == expected);
+        }
+    }
+
+    #[test]
+    fn only_frames_that_have_not_begun_are_replaced() {
+        let progress = |n: i64| Frame::message("progress", Some("r"), &map! { "progress" => n });
+        let mut queue = FrameQueue::default();
+        queue.push_latest("r", progress(1));
+        queue.advance(1);
+        queue.push_latest("r", progress(2));
+        queue.push_latest("s", progress(9));
+        queue.push_latest("r", progress(3));
+        let expected: Vec<u8> =
+            [progress(1).to_bytes().slice(1..), progress(3).to_bytes(), progress(9).to_bytes()].concat();
+        assert_eq!(drain(&mut queue, 1000), expected);
+    }
+}
