@@ -7,6 +7,8 @@ pub mod codec;
 pub mod envelope;
 pub mod frame;
 pub mod limits;
+pub mod message;
+pub mod metadata;
 pub mod value;
 
 pub use bytes::Bytes;
