@@ -1,1 +1,14 @@
-//! Placeholder.
+//! Millwork's supervisor: keeps a fleet of worker processes alive, routes each request, and answers every one exactly once.
+//!
+//! As a library it serves Rust hosts through [`Supervisor`] and [`Client`]; [`serve::stdio`] is the same behind a pipe.
+
+pub mod client;
+pub mod config;
+mod error;
+mod fleet;
+pub mod serve;
+
+pub use client::{Client, Event, Execute, Pending, RequestError, Supervisor};
+pub use config::{Config, WorkerConfig};
+pub use error::Error;
+pub use millwork_protocol::message::ErrorKind;

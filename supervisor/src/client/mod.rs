@@ -1,0 +1,183 @@
+//! The Rust API: a fleet inside the host's own process. The fleet runs on a thread of its own, so any async runtime, or
+//! none, can hold the futures here.
+//!
+//! ```no_run
+//! # async fn example() -> Result<(), Box<dyn std::error::Error>> {
+//! use millwork::{Config, Supervisor};
+//!
+//! let supervisor = Supervisor::start(Config::default())?;
+//! let client = supervisor.client();
+//! let result = client.execute("text.Concat").field("a", "mill").field("b", "work").send().finish().await?;
+//! println!("{:?}", result.get("outputs"));
+//! supervisor.shutdown().await;
+//! # Ok(()) }
+//! ```
+
+mod execute;
+mod inbox;
+mod pending;
+
+use std::sync::Arc;
+
+use millwork_protocol::{Frame, Map};
+use parking_lot::Mutex;
+use tokio::sync::{mpsc, oneshot, watch};
+
+pub use execute::Execute;
+pub(crate) use inbox::{Inbox, Terminal};
+pub use pending::{Event, Pending, RequestError};
+
+use crate::{Config, Error};
+
+/// What a client asks of the fleet's thread.
+#[derive(Debug)]
+pub(crate) enum Command {
+    /// A request, encoded, and where its answers go.
+    Request { kind: String, id: Arc<str>, frame: Frame, route: Route, inbox: Arc<Inbox> },
+    /// The request's caller no longer wants it.
+    Cancel { id: Arc<str> },
+    /// An inbox that was full has room again.
+    Resume,
+    /// Stop everything, and say when it is done.
+    Shutdown(Option<oneshot::Sender<()>>),
+}
+
+/// The few things in a request's data that decide where it goes and how long it may take.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct Route {
+    pub(crate) node_type: Option<Arc<str>>,
+    pub(crate) provider: Option<Arc<str>>,
+    pub(crate) timeout_ms: Option<u64>,
+}
+
+impl Route {
+    fn of(data: &Map) -> Self {
+        let text = |key: &str| data.get(key).and_then(|v| v.as_str()).map(Arc::from);
+        Self {
+            node_type: text("node_type"),
+            provider: text("provider"),
+            timeout_ms: data.get("timeout_ms").and_then(|v| v.as_i64()).and_then(|ms| u64::try_from(ms).ok()),
+        }
+    }
+}
+
+/// How far the fleet has come.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Progress {
+    /// No worker is ready yet, and some may still become so.
+    Starting,
+    /// At least one worker is ready.
+    Ready,
+    /// The first attempt has ended for every worker, and none is ready. Says why.
+    Failed(String),
+    /// The fleet has stopped, or is stopping.
+    Stopped,
+}
+
+/// A running fleet. Dropping it stops every worker.
+#[derive(Debug)]
+pub struct Supervisor {
+    client: Client,
+    thread: Mutex<Option<std::thread::JoinHandle<()>>>,
+}
+
+impl Supervisor {
+    /// Starts the fleet on a thread of its own and returns at once; [`Client::ready`] waits for the first worker.
+    ///
+    /// # Errors
+    /// A configuration that cannot be used, or a system that gives no thread or pipe.
+    pub fn start(config: Config) -> Result<Self, Error> {
+        let (commands, inlet) = mpsc::unbounded_channel();
+        let (report, progress) = watch::channel(Progress::Starting);
+        let thread = crate::fleet::spawn_thread(config, inlet, report)?;
+        Ok(Self { client: Client { commands, progress }, thread: Mutex::new(Some(thread)) })
+    }
+
+    /// A handle for requests; cheap to clone, and free to go to other threads.
+    #[must_use]
+    pub fn client(&self) -> Client {
+        self.client.clone()
+    }
+
+    /// Stops the fleet: requests in flight get a short grace, then every worker ends. Returns when all are gone.
+    pub async fn shutdown(self) {
+        let (done, stopped) = oneshot::channel();
+        if self.client.commands.send(Command::Shutdown(Some(done))).is_ok() {
+            // An error means that the thread has gone already.
+            let _ = stopped.await;
+        }
+    }
+}
+
+impl Drop for Supervisor {
+    fn drop(&mut self) {
+        let _ = self.client.commands.send(Command::Shutdown(None));
+        // The workers must not outlive us: the thread ends once they are gone, which the grace periods bound.
+        if let Some(thread) = self.thread.lock().take() {
+            let _ = thread.join();
+        }
+    }
+}
+
+/// Sends requests to a fleet.
+#[derive(Debug, Clone)]
+pub struct Client {
+    commands: mpsc::UnboundedSender<Command>,
+    progress: watch::Receiver<Progress>,
+}
+
+impl Client {
+    /// Waits until a worker is ready. Requests may be sent before: they wait in the queue.
+    ///
+    /// # Errors
+    /// Where no worker could be started at the first attempt, with the reasons; or the supervisor has been stopped.
+    pub async fn ready(&self) -> Result<(), Error> {
+        let mut progress = self.progress.clone();
+        let outcome = progress.wait_for(|now| *now != Progress::Starting).await.map(|now| now.clone());
+        match outcome {
+            Ok(Progress::Ready) => Ok(()),
+            Ok(Progress::Failed(reasons)) => Err(Error::NoWorker { reasons }),
+            Ok(Progress::Starting | Progress::Stopped) | Err(_) => Err(Error::Stopped),
+        }
+    }
+
+    /// The inventory of all workers: `{protocol_version, nodes, load_errors}`.
+    ///
+    /// # Errors
+    /// Where the supervisor has been stopped.
+    pub async fn discover(&self) -> Result<Map, RequestError> {
+        self.request("discover", Map::new()).finish().await
+    }
+
+    /// The status of the fleet, as `worker.status` gives it; one row a worker in `extensions.supervisor.workers`.
+    ///
+    /// # Errors
+    /// Where the supervisor has been stopped.
+    pub async fn status(&self) -> Result<Map, RequestError> {
+        self.request("worker.status", Map::new()).finish().await
+    }
+
+    /// Any message of the protocol, such as `provider.generate` or `models.evict`, with its data.
+    #[must_use]
+    pub fn request(&self, kind: &str, data: Map) -> Pending {
+        let id: Arc<str> = uuid::Uuid::new_v4().to_string().into();
+        let inbox = Arc::new(Inbox::default());
+        let command = Command::Request {
+            frame: Frame::message(kind, Some(&id), &data),
+            route: Route::of(&data),
+            kind: kind.to_owned(),
+            id: id.clone(),
+            inbox: inbox.clone(),
+        };
+        if self.commands.send(command).is_err() {
+            inbox.end(Terminal::stopped());
+        }
+        Pending::new(id, inbox, self.commands.clone())
+    }
+
+    /// A call of one node; set its fields, then send it.
+    #[must_use]
+    pub fn execute(&self, node_type: impl Into<String>) -> Execute {
+        Execute::new(self.clone(), node_type.into())
+    }
+}

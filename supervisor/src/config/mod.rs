@@ -1,0 +1,306 @@
+//! What a supervisor is told before it starts, and where each setting came from. Reading files and the environment is in
+//! [`layers`]; nothing here starts anything.
+//!
+//! ```toml
+//! max_in_flight = 64
+//!
+//! [stock]                       # the worker that is used where no [[worker]] is listed
+//! namespaces = ["image", "text"]
+//!
+//! [[worker]]
+//! name = "python"
+//! command = ["python", "-m", "nodetool.worker", "--stdio"]
+//! env = { HF_HOME = "/models" }
+//! ```
+
+mod layers;
+mod suggest;
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+use thiserror::Error;
+
+pub use layers::{Loaded, Origin, Overrides, Setting};
+
+/// Everything that can be set. [`Config::default`] is one stock worker: this executable, started again as a worker.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Config {
+    /// How many requests one worker is given at a time, 1 or more; the others wait in a queue.
+    pub max_in_flight: usize,
+    /// How many requests may wait before further ones are refused as `overloaded`.
+    pub max_queued: usize,
+    /// How many bytes of requests may wait before the host's pipe is no longer read.
+    pub max_queued_bytes: usize,
+    /// How long one request may take, where it does not say itself (`timeout_ms` in its data), in milliseconds.
+    pub request_timeout_ms: u64,
+    /// How long a cancelled request may take to end by itself before its worker is killed, in milliseconds.
+    pub cancel_grace_ms: u64,
+    /// How long a worker has between SIGTERM and SIGKILL, in milliseconds.
+    pub kill_grace_ms: u64,
+    /// How long a worker may take from its start to its READY line, in milliseconds.
+    pub ready_timeout_ms: u64,
+    /// How long `discover`, and how long `worker.status`, may take in a worker, in milliseconds.
+    pub handshake_timeout_ms: u64,
+    /// How long requests in flight may go on once the host has closed the pipe, in milliseconds.
+    pub shutdown_grace_ms: u64,
+    /// When a worker that keeps crashing is started again, and when no longer.
+    pub restart: RestartConfig,
+    /// The worker that is used where `worker` lists none.
+    pub stock: StockConfig,
+    /// The fleet. Empty means the stock worker alone.
+    #[serde(rename = "worker")]
+    pub workers: Vec<WorkerConfig>,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            max_in_flight: 64,
+            max_queued: 4096,
+            max_queued_bytes: 256 << 20,
+            request_timeout_ms: 12 * 60 * 1000,
+            cancel_grace_ms: 5000,
+            kill_grace_ms: 200,
+            ready_timeout_ms: 20_000,
+            handshake_timeout_ms: 30_000,
+            shutdown_grace_ms: 500,
+            restart: RestartConfig::default(),
+            stock: StockConfig::default(),
+            workers: Vec::new(),
+        }
+    }
+}
+
+/// Backoff and circuit breaker.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct RestartConfig {
+    /// The wait after a first crash, in milliseconds; it doubles with each further one.
+    pub backoff_ms: u64,
+    /// The longest such wait, in milliseconds.
+    pub max_backoff_ms: u64,
+    /// So many crashes without stable uptime in between open the circuit: the worker counts as failed.
+    pub max_crashes: u32,
+    /// How long the circuit stays open before one start is tried, in milliseconds.
+    pub open_ms: u64,
+    /// A worker that has been up for so long counts as stable, which forgets its crashes, in milliseconds.
+    pub stable_ms: u64,
+}
+
+impl Default for RestartConfig {
+    fn default() -> Self {
+        Self { backoff_ms: 100, max_backoff_ms: 30_000, max_crashes: 6, open_ms: 60_000, stable_ms: 30_000 }
+    }
+}
+
+/// The worker inside this executable.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct StockConfig {
+    /// Whether it has the `test.*` nodes.
+    pub test_nodes: bool,
+    /// Only these namespaces, where the list is not empty.
+    pub namespaces: Vec<String>,
+    /// Threads for compute; one a core where it is 0.
+    pub threads: usize,
+}
+
+/// One program that speaks the protocol, and how many of it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct WorkerConfig {
+    /// What it is called in status, logs and errors.
+    pub name: String,
+    /// The program and its arguments. A bare name is looked up in `PATH`.
+    pub command: Vec<String>,
+    /// Variables added to the supervisor's own environment.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub env: BTreeMap<String, String>,
+    /// The folder it starts in; the supervisor's own where it is not given.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cwd: Option<PathBuf>,
+    /// How many processes of it, 1 or more; the least busy one gets the next request.
+    #[serde(default = "one", skip_serializing_if = "is_one")]
+    pub instances: usize,
+    /// Overrides [`Config::max_in_flight`] for each of them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max_in_flight: Option<usize>,
+}
+
+fn one() -> usize {
+    1
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "the shape that serde asks for")]
+fn is_one(n: &usize) -> bool {
+    *n == 1
+}
+
+/// Why a configuration cannot be used. Each text names the setting and where it stands.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum ConfigError {
+    /// A file that was named, or that is there, cannot be read.
+    #[error("cannot read {path}: {source}")]
+    Unreadable {
+        /// The file.
+        path: PathBuf,
+        /// The system's answer.
+        source: std::io::Error,
+    },
+    /// A file is not TOML.
+    #[error("{origin} is not TOML: {text}")]
+    Syntax {
+        /// The layer.
+        origin: Origin,
+        /// What is wrong, with line and column.
+        text: String,
+    },
+    /// There is no such setting.
+    #[error("unknown setting `{key}` in {origin}{}", suggestion.as_ref().map(|s| format!(": did you mean `{s}`?")).unwrap_or_default())]
+    UnknownKey {
+        /// The setting as it was written.
+        key: String,
+        /// The layer.
+        origin: Origin,
+        /// A setting with a name like it.
+        suggestion: Option<String>,
+    },
+    /// A value of a wrong type or out of range.
+    #[error("`{key}` in {origin}: {text}")]
+    BadValue {
+        /// The setting.
+        key: String,
+        /// The layer.
+        origin: Origin,
+        /// What is wrong with it.
+        text: String,
+    },
+    /// The path of this executable, which the stock worker is started from, is not known.
+    #[error("cannot start the stock worker: the path of this executable is not known ({0})")]
+    NoExecutable(std::io::Error),
+}
+
+impl WorkerConfig {
+    /// A worker of one process with nothing else set.
+    pub fn new(name: impl Into<String>, command: impl IntoIterator<Item = impl Into<String>>) -> Self {
+        Self {
+            name: name.into(),
+            command: command.into_iter().map(Into::into).collect(),
+            env: BTreeMap::new(),
+            cwd: None,
+            instances: 1,
+            max_in_flight: None,
+        }
+    }
+}
+
+impl StockConfig {
+    /// The worker as a command: `program worker --stdio` and the options that are set.
+    #[must_use]
+    pub fn command(&self, program: &str) -> Vec<String> {
+        let mut command = vec![program.to_owned(), "worker".to_owned(), "--stdio".to_owned()];
+        if self.test_nodes {
+            command.push("--test-nodes".to_owned());
+        }
+        if !self.namespaces.is_empty() {
+            command.extend(["--namespaces".to_owned(), self.namespaces.join(",")]);
+        }
+        if self.threads > 0 {
+            command.extend(["--threads".to_owned(), self.threads.to_string()]);
+        }
+        command
+    }
+}
+
+impl Config {
+    /// A fleet of these workers with every limit at its default.
+    pub fn with_workers(workers: impl IntoIterator<Item = WorkerConfig>) -> Self {
+        Self { workers: workers.into_iter().collect(), ..Self::default() }
+    }
+
+    /// Reads the layers: files, environment, flags, each over the one before.
+    ///
+    /// # Errors
+    /// [`ConfigError`], which names the setting and the layer.
+    pub fn load(overrides: &Overrides) -> Result<Loaded, ConfigError> {
+        layers::load(overrides)
+    }
+
+    /// The workers to start: those listed, or else the stock one, which is this executable.
+    ///
+    /// # Errors
+    /// Where the stock worker is needed and the path of this executable is not known.
+    pub fn fleet(&self) -> Result<Vec<WorkerConfig>, ConfigError> {
+        if !self.workers.is_empty() {
+            return Ok(self.workers.clone());
+        }
+        let program = std::env::current_exe().map_err(ConfigError::NoExecutable)?;
+        Ok(vec![WorkerConfig::new("stock", self.stock.command(&program.to_string_lossy()))])
+    }
+
+    /// Whether every value can be used.
+    ///
+    /// # Errors
+    /// The first setting that cannot, with what is wrong.
+    pub fn validate(&self) -> Result<(), (String, String)> {
+        let positive = [
+            ("max_in_flight", self.max_in_flight as u64),
+            ("request_timeout_ms", self.request_timeout_ms),
+            ("ready_timeout_ms", self.ready_timeout_ms),
+            ("handshake_timeout_ms", self.handshake_timeout_ms),
+            ("restart.backoff_ms", self.restart.backoff_ms),
+            ("restart.max_crashes", self.restart.max_crashes.into()),
+        ];
+        if let Some((key, _)) = positive.iter().find(|(_, value)| *value == 0) {
+            return Err(((*key).to_owned(), "must be 1 or more".to_owned()));
+        }
+        for (index, worker) in self.workers.iter().enumerate() {
+            let problem = if worker.name.is_empty() {
+                "has no name".to_owned()
+            } else if worker.command.first().is_none_or(String::is_empty) {
+                format!("`{}` has an empty command", worker.name)
+            } else if worker.instances == 0 || worker.max_in_flight == Some(0) {
+                format!("`{}`: instances and max_in_flight must be 1 or more", worker.name)
+            } else if self.workers[..index].iter().any(|other| other.name == worker.name) {
+                format!("two workers are called `{}`", worker.name)
+            } else {
+                continue;
+            };
+            return Err(("worker".to_owned(), problem));
+        }
+        Ok(())
+    }
+
+    pub(crate) fn cancel_grace(&self) -> Duration {
+        Duration::from_millis(self.cancel_grace_ms)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_stock_worker_is_told_what_was_asked_for() {
+        assert_eq!(StockConfig::default().command("mw"), ["mw", "worker", "--stdio"]);
+        let stock = StockConfig { test_nodes: true, namespaces: vec!["a".into(), "b".into()], threads: 3 };
+        let all = ["mw", "worker", "--stdio", "--test-nodes", "--namespaces", "a,b", "--threads", "3"];
+        assert_eq!(stock.command("mw"), all);
+    }
+
+    #[test]
+    fn what_cannot_work_is_named() {
+        assert_eq!(Config::default().validate(), Ok(()));
+        let same = Config::with_workers([WorkerConfig::new("a", ["x"]), WorkerConfig::new("a", ["y"])]);
+        assert_eq!(same.validate().unwrap_err().1, "two workers are called `a`");
+        let empty = Config::with_workers([WorkerConfig::new("a", [""; 0])]);
+        assert_eq!(empty.validate().unwrap_err().1, "`a` has an empty command");
+        let zero = Config { max_in_flight: 0, ..Config::default() };
+        assert_eq!(zero.validate().unwrap_err(), ("max_in_flight".to_owned(), "must be 1 or more".to_owned()));
+    }
+}
