@@ -1,1 +1,3 @@
-//! Placeholder.
+//! Write model and compute nodes in Rust and serve them over the bridge protocol.
+
+pub mod convert;
