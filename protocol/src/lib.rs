@@ -3,18 +3,27 @@
 //! This crate does no IO, starts no process and needs no runtime. A reader is fed bytes and gives back frames;
 //! a queue is given frames and says which bytes to write next. The contract itself is described in `docs/protocol.md`.
 
+pub mod asset;
 pub mod codec;
+pub mod dataframe;
 pub mod envelope;
 pub mod frame;
 pub mod limits;
 pub mod message;
 pub mod metadata;
+pub mod tensor;
 pub mod value;
+pub mod version;
 
+pub use asset::{AssetKind, AssetRef};
 pub use bytes::Bytes;
+pub use dataframe::{ColumnDef, DataFrame};
 pub use envelope::{Envelope, EnvelopeError};
 pub use frame::{Frame, FrameEvent, FrameQueue, FrameReader};
 pub use limits::Limits;
+pub use message::{ErrorData, ErrorKind, LoadError, Request, TypeError};
+pub use metadata::{NodeMetadata, OutputSlot, PropertyMetadata, TypeMetadata};
+pub use tensor::{DType, Tensor, TensorError};
 pub use value::{Map, Value};
 
 /// The newest version of the protocol that this crate speaks; it understands every one from [`MIN_PROTOCOL_VERSION`].

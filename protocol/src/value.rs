@@ -76,12 +76,8 @@ impl Value {
     pub fn as_i64(&self) -> Option<i64> {
         match self {
             Self::Int(i) => Some(*i),
-            // 2^63 is exact as a double; anything at or above it does not fit.
-            Self::Float(f)
-                if f.fract() == 0.0 && *f >= -9.223_372_036_854_775_8e18 && *f < 9.223_372_036_854_775_8e18 =>
-            {
-                Some(*f as i64)
-            }
+            // -2^63 is exact as a double, and so is 2^63, which does not fit.
+            Self::Float(f) if f.fract() == 0.0 && (i64::MIN as f64..-(i64::MIN as f64)).contains(f) => Some(*f as i64),
             _ => None,
         }
     }

@@ -141,14 +141,23 @@ impl Field for Bytes {
         Value::Bytes(self)
     }
 
-    /// JSON has no bytes, so the schema takes anything and says what it is.
+    // JSON has no bytes, so the schema takes anything and says what it is.
     fn schema(_: &mut SchemaGenerator) -> Schema {
         json_schema!({ "$comment": "MessagePack bin" })
     }
 }
 
+/// A value may always be left out: nil is one.
 impl Field for Value {
     const EXPECTED: &'static str = "any value";
+
+    fn absent() -> Option<Self> {
+        Some(Self::Nil)
+    }
+
+    fn is_absent(&self) -> bool {
+        self.is_nil()
+    }
 
     fn from_value(value: Value) -> Result<Self, TypeError> {
         Ok(value)
@@ -204,6 +213,7 @@ impl<T: Field> Field for Vec<T> {
     }
 }
 
+/// Entries that are nil where `T` has no nil count as not given.
 impl<T: Field> Field for IndexMap<String, T> {
     const EXPECTED: &'static str = "map";
 
@@ -213,7 +223,7 @@ impl<T: Field> Field for IndexMap<String, T> {
             Ok(value) => Ok((key, value)),
             Err(error) => Err(error.under(&key)),
         };
-        map.into_iter().map(read).collect()
+        map.into_iter().filter(|(_, value)| !value.is_nil() || T::absent().is_some()).map(read).collect()
     }
 
     fn into_value(self) -> Value {

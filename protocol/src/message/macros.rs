@@ -12,12 +12,13 @@
 /// | `sparse` | the default | where it is not the default |
 /// | `lenient` | the default, also for a value of another type | where it is not the default |
 ///
-/// Unknown keys are kept in `extra` and written again behind the others.
+/// Unknown keys are kept in `extra` and written again behind the others. `after path` names a function that puts
+/// older forms of the map right before it is read.
 macro_rules! message {
     (
         $(#[doc = $doc:literal])*
         $(#[derive($($derive:ident),+)])?
-        pub struct $name:ident {
+        pub struct $name:ident $(after $prepare:path)? {
             $(
                 $(#[doc = $field_doc:literal])*
                 pub $field:ident: $type:ty $(as $key:literal $(| $alias:literal)*)? $(= $mode:ident)?
@@ -39,6 +40,7 @@ macro_rules! message {
             /// # Errors
             /// Where a required key is missing or a value has another type.
             pub fn from_map(mut map: $crate::Map) -> Result<Self, $crate::message::TypeError> {
+                $($prepare(&mut map);)?
                 Ok(Self {
                     $($field: message!(@read map, message!(@keys $field $($key $($alias)*)?) $(, $mode)?),)*
                     extra: map,
@@ -115,7 +117,7 @@ macro_rules! message {
                 stringify!($name).into()
             }
 
-            #[allow(clippy::allow_attributes, unused_variables, reason = "a message may have no keys of its own")]
+            #[allow(clippy::allow_attributes, unused_mut, unused_variables, reason = "a message may have no keys of its own")]
             fn json_schema(generator: &mut schemars::SchemaGenerator) -> schemars::Schema {
                 let mut object = $crate::message::convert::ObjectSchema::new(concat!($($doc, "\n"),*));
                 $(object.property(
