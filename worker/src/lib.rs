@@ -1,3 +1,4 @@
 //! Write model and compute nodes in Rust and serve them over the bridge protocol.
 
 pub mod convert;
+pub mod models;
