@@ -1,1 +1,35 @@
-//! Placeholder.
+//! The derive macros of `millwork-worker`: [`Node`], [`Outputs`] and [`Choice`]. They only write trait impls; what the traits mean stands there.
+
+mod choice;
+mod node;
+mod outputs;
+mod text;
+
+use proc_macro::TokenStream;
+use syn::{DeriveInput, parse_macro_input};
+
+/// Makes a struct a node: its fields are the node's inputs, its doc comments their descriptions.
+///
+/// On the struct: `#[node("namespace.path.Name")]`, and behind the name any of `title = "…"`, `stream` (implements
+/// `RunStream` instead of `Run`), `quick` (takes microseconds and never blocks, so it may run on the protocol thread),
+/// `settings("NAME", …)` (secrets it needs), `vram_gb = 2.0`.
+///
+/// On a field: `#[node(default = EXPR)]` or `#[node(default)]`, `min = …`, `max = …`, `name = "…"`, and `dynamic` on one
+/// `Map` that takes every field the node does not declare. A field without default is required unless it is an `Option`.
+#[proc_macro_derive(Node, attributes(node))]
+pub fn derive_node(input: TokenStream) -> TokenStream {
+    node::derive(&parse_macro_input!(input as DeriveInput)).unwrap_or_else(syn::Error::into_compile_error).into()
+}
+
+/// Makes a struct the named outputs of a node: a slot a field.
+#[proc_macro_derive(Outputs, attributes(output))]
+pub fn derive_outputs(input: TokenStream) -> TokenStream {
+    outputs::derive(&parse_macro_input!(input as DeriveInput)).unwrap_or_else(syn::Error::into_compile_error).into()
+}
+
+/// Makes an enum of plain variants a choice among texts: `FloydSteinberg` travels as `"floyd_steinberg"`, or as what
+/// `#[choice("…")]` says.
+#[proc_macro_derive(Choice, attributes(choice))]
+pub fn derive_choice(input: TokenStream) -> TokenStream {
+    choice::derive(&parse_macro_input!(input as DeriveInput)).unwrap_or_else(syn::Error::into_compile_error).into()
+}

@@ -1,0 +1,108 @@
+//! Tensors as they travel: `{type: "np_array", value: bytes, dtype, shape}`, or a nested list of numbers from a person.
+
+use bytes::Bytes;
+use millwork_protocol::metadata::TypeMetadata;
+use millwork_protocol::{Map, Value, map};
+
+use super::{DType, FromWire, IntoWire, Reading, Tensor, Writing, mismatch};
+use crate::{Error, Result, ResultExt};
+
+impl FromWire for Tensor {
+    fn type_metadata() -> TypeMetadata {
+        TypeMetadata::np_array()
+    }
+
+    fn from_wire(value: Value, _: &Reading<'_>) -> Result<Self> {
+        match value {
+            Value::Map(map) => from_map(map),
+            Value::Int(_) | Value::Float(_) | Value::Bool(_) | Value::List(_) => from_list(&value),
+            other => {
+                Err(mismatch("a tensor {type: \"np_array\", value, dtype, shape} or a nested list of numbers", &other))
+            }
+        }
+    }
+
+    fn to_default(&self) -> Value {
+        Value::Map(to_map(self.clone()))
+    }
+}
+
+impl IntoWire for Tensor {
+    fn type_metadata() -> TypeMetadata {
+        TypeMetadata::np_array()
+    }
+
+    fn into_wire(self, _: &mut Writing<'_>) -> Result<Value> {
+        Ok(Value::Map(to_map(self)))
+    }
+}
+
+fn to_map(tensor: Tensor) -> Map {
+    map! {
+        "type" => "np_array",
+        "value" => tensor.data,
+        "dtype" => tensor.dtype.numpy(),
+        "shape" => tensor.shape,
+    }
+}
+
+fn from_map(mut map: Map) -> Result<Tensor> {
+    let key = |name: &str| {
+        Error::invalid(format!(
+            "the tensor has no `{name}`: it is {{type: \"np_array\", value: bytes, dtype: \"<f4\", shape: [..]}}"
+        ))
+    };
+    // A blob sent for a tensor's field stands in `data`.
+    let value = map.shift_remove("value").filter(|v| !v.is_nil()).or_else(|| map.shift_remove("data"));
+    let data: Bytes = value.and_then(Value::into_bytes).ok_or_else(|| key("value"))?;
+    let dtype = map.get("dtype").and_then(Value::as_str).ok_or_else(|| key("dtype"))?;
+    let dtype = DType::from_numpy(dtype).invalid("tensor")?;
+    let shape = map.get("shape").and_then(Value::as_list).ok_or_else(|| key("shape"))?;
+    let shape = shape.iter().map(|n| n.as_i64().and_then(|n| usize::try_from(n).ok())).collect::<Option<Vec<usize>>>();
+    let shape = shape.ok_or_else(|| Error::invalid("the tensor's `shape` must be whole numbers from 0 on"))?;
+    Tensor::new(dtype, shape, data).invalid("tensor")
+}
+
+/// A nested list: whole numbers become `i64`, any fraction makes all `f32`, booleans alone `bool`.
+fn from_list(value: &Value) -> Result<Tensor> {
+    let mut shape = Vec::new();
+    let mut level = value;
+    while let Value::List(items) = level {
+        shape.push(items.len());
+        match items.first() {
+            Some(first) => level = first,
+            None => break,
+        }
+    }
+    let mut leaves = Vec::new();
+    flatten(value, &shape, &mut leaves)?;
+    if !leaves.is_empty() && leaves.iter().all(|leaf| matches!(leaf, Value::Bool(_))) {
+        let bytes: Vec<u8> = leaves.iter().map(|leaf| u8::from(leaf.as_bool() == Some(true))).collect();
+        return Tensor::new(DType::Bool, shape, bytes.into()).invalid("tensor");
+    }
+    let whole = !leaves.is_empty() && leaves.iter().all(|leaf| matches!(leaf, Value::Int(_)));
+    let numbers = leaves
+        .iter()
+        .map(|leaf| leaf.as_f64().or_else(|| leaf.as_bool().map(f64::from)).ok_or_else(|| mismatch("a number", leaf)));
+    if whole {
+        let numbers: Vec<i64> = leaves.iter().filter_map(|leaf| leaf.as_i64()).collect();
+        return Tensor::from_slice(&shape, &numbers).invalid("tensor");
+    }
+    let numbers = numbers.map(|n| n.map(|n| n as f32)).collect::<Result<Vec<f32>>>()?;
+    Tensor::from_slice(&shape, &numbers).invalid("tensor")
+}
+
+fn flatten<'a>(value: &'a Value, shape: &[usize], leaves: &mut Vec<&'a Value>) -> Result<()> {
+    match (value, shape) {
+        (Value::List(items), [len, inner @ ..]) if items.len() == *len => {
+            items.iter().try_for_each(|item| flatten(item, inner, leaves))
+        }
+        (Value::List(_), _) | (_, [_, ..]) => {
+            Err(Error::invalid("the nested lists of a tensor must all have the same lengths"))
+        }
+        (leaf, []) => {
+            leaves.push(leaf);
+            Ok(())
+        }
+    }
+}

@@ -1,0 +1,154 @@
+//! What a node fails with, and how any other error becomes it.
+
+use std::fmt;
+
+use millwork_protocol::message::ErrorKind;
+
+/// The result of nodes and of everything they call here.
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+/// A failure with the kind that the host is told.
+///
+/// Any `std::error::Error` becomes one by `?`, of kind `failed` and with its causes in the text. It implements no
+/// `Error` itself, or that could not be.
+#[derive(Clone)]
+pub struct Error(Box<Inner>);
+
+#[derive(Clone)]
+struct Inner {
+    kind: ErrorKind,
+    message: String,
+    traceback: Option<String>,
+    retryable: bool,
+}
+
+impl Error {
+    /// A failure of the given kind.
+    #[must_use]
+    pub fn new(kind: ErrorKind, message: impl fmt::Display) -> Self {
+        Self(Box::new(Inner { kind, message: message.to_string(), traceback: None, retryable: false }))
+    }
+
+    /// The input is wrong: say which, what was found and what is expected.
+    #[must_use]
+    pub fn invalid(message: impl fmt::Display) -> Self {
+        Self::new(ErrorKind::InvalidInput, message)
+    }
+
+    /// The work failed.
+    #[must_use]
+    pub fn failed(message: impl fmt::Display) -> Self {
+        Self::new(ErrorKind::Failed, message)
+    }
+
+    /// Something that the work needs is not there: a model, an adapter, a service.
+    #[must_use]
+    pub fn unavailable(message: impl fmt::Display) -> Self {
+        Self::new(ErrorKind::Unavailable, message)
+    }
+
+    /// The request was cancelled.
+    #[must_use]
+    pub fn cancelled() -> Self {
+        Self::new(ErrorKind::Cancelled, "Cancelled")
+    }
+
+    /// With a traceback for the host to show.
+    #[must_use]
+    pub fn traceback(mut self, traceback: impl Into<String>) -> Self {
+        self.0.traceback = Some(traceback.into());
+        self
+    }
+
+    /// Marked as worth trying again.
+    #[must_use]
+    pub fn retryable(mut self) -> Self {
+        self.0.retryable = true;
+        self
+    }
+
+    /// With words in front of the message.
+    #[must_use]
+    pub fn context(mut self, what: impl fmt::Display) -> Self {
+        self.0.message = format!("{what}: {}", self.0.message);
+        self
+    }
+
+    /// The kind.
+    #[must_use]
+    pub fn kind(&self) -> &ErrorKind {
+        &self.0.kind
+    }
+
+    /// The message.
+    #[must_use]
+    pub fn message(&self) -> &str {
+        &self.0.message
+    }
+
+    pub(crate) fn parts(&self) -> (&ErrorKind, &str, Option<&str>, bool) {
+        (&self.0.kind, &self.0.message, self.0.traceback.as_deref(), self.0.retryable)
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0.message)
+    }
+}
+
+impl fmt::Debug for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:?}: {}", self.0.kind, self.0.message)
+    }
+}
+
+impl<E: std::error::Error> From<E> for Error {
+    fn from(error: E) -> Self {
+        Self::failed(with_causes(&error))
+    }
+}
+
+/// The message and each cause behind it that says something new.
+fn with_causes(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(inner) = cause {
+        let inner_text = inner.to_string();
+        if !text.contains(&inner_text) {
+            text.push_str(": ");
+            text.push_str(&inner_text);
+        }
+        cause = inner.source();
+    }
+    text
+}
+
+/// Words and kinds for the errors of other crates.
+pub trait ResultExt<T> {
+    /// Puts words in front of the error.
+    ///
+    /// # Errors
+    /// The same error, with the words.
+    fn context(self, what: impl fmt::Display) -> Result<T>;
+
+    /// Says that the error is the input's: kind `invalid_input`, with words in front.
+    ///
+    /// # Errors
+    /// The same error, with the kind and the words.
+    fn invalid(self, what: impl fmt::Display) -> Result<T>;
+}
+
+impl<T, E: Into<Error>> ResultExt<T> for std::result::Result<T, E> {
+    fn context(self, what: impl fmt::Display) -> Result<T> {
+        self.map_err(|e| e.into().context(what))
+    }
+
+    fn invalid(self, what: impl fmt::Display) -> Result<T> {
+        self.map_err(|e| {
+            let mut error = e.into().context(what);
+            error.0.kind = ErrorKind::InvalidInput;
+            error
+        })
+    }
+}
