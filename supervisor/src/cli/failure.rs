@@ -1,0 +1,121 @@
+//! How a command ends when it does not end well: one text, one hint, one exit code.
+
+use std::process::ExitCode;
+
+use millwork_protocol::message::ErrorKind;
+
+/// Why a command failed.
+#[derive(Debug)]
+pub(crate) struct Failure {
+    code: u8,
+    message: String,
+    kind: Option<String>,
+    hint: Option<String>,
+    traceback: Option<String>,
+}
+
+/// The result of a command.
+pub(crate) type Outcome<T = ()> = Result<T, Failure>;
+
+impl Failure {
+    /// The node failed, or whatever else went wrong on the way: exit code 1.
+    pub(crate) fn failed(message: impl Into<String>) -> Self {
+        Self { code: 1, message: message.into(), kind: None, hint: None, traceback: None }
+    }
+
+    /// The command line is wrong: exit code 2.
+    pub(crate) fn usage(message: impl Into<String>) -> Self {
+        Self { code: 2, ..Self::failed(message) }
+    }
+
+    /// There is no worker to do it: exit code 3.
+    pub(crate) fn no_worker(message: impl Into<String>) -> Self {
+        Self { code: 3, ..Self::failed(message) }
+    }
+
+    /// Adds what to do about it.
+    pub(crate) fn hint(mut self, hint: impl Into<String>) -> Self {
+        self.hint = Some(hint.into());
+        self
+    }
+
+    /// Shows it on stderr, the traceback only where it is asked for.
+    pub(crate) fn report(&self, verbose: bool) -> ExitCode {
+        eprintln!("{}", self.text(verbose));
+        ExitCode::from(self.code)
+    }
+
+    fn text(&self, verbose: bool) -> String {
+        let mut text = format!("error: {}", self.message);
+        if let Some(kind) = &self.kind {
+            text += &format!("\n kind: {kind}");
+        }
+        if let Some(hint) = &self.hint {
+            text += &format!("\n hint: {hint}");
+        }
+        match &self.traceback {
+            Some(traceback) if verbose => text += &format!("\n\n{}", traceback.trim_end()),
+            Some(_) if self.hint.is_none() => text += "\n hint: -v shows where in the code it happened",
+            _ => {}
+        }
+        text
+    }
+}
+
+impl From<millwork::RequestError> for Failure {
+    fn from(error: millwork::RequestError) -> Self {
+        let hint = match &error.kind {
+            ErrorKind::MissingSetting => Some("give it with --secret NAME; the value is taken from the environment"),
+            ErrorKind::UnknownNode => Some("`millwork nodes` lists what there is"),
+            ErrorKind::Unavailable => Some("`millwork status` says which workers run"),
+            ErrorKind::Timeout => Some("--timeout SECONDS gives it more time"),
+            ErrorKind::TooLarge => Some("NODETOOL_BRIDGE_MAX_FRAME_SIZE sets how large a frame may be, in bytes"),
+            _ if error.retryable => Some("the same command may succeed when it is run again"),
+            _ => None,
+        };
+        Self {
+            kind: Some(error.kind.to_string()),
+            hint: hint.map(str::to_owned),
+            traceback: error.traceback,
+            ..Self::failed(error.message)
+        }
+    }
+}
+
+impl From<millwork::Error> for Failure {
+    fn from(error: millwork::Error) -> Self {
+        let text = error.to_string();
+        match error {
+            millwork::Error::Config(_) => Self::usage(text),
+            millwork::Error::NoWorker { .. } => {
+                Self::no_worker(text).hint("`millwork config` shows which workers are set, and where")
+            }
+            _ => Self::failed(text),
+        }
+    }
+}
+
+impl From<millwork::config::ConfigError> for Failure {
+    fn from(error: millwork::config::ConfigError) -> Self {
+        Self::usage(error.to_string())
+    }
+}
+
+impl From<anyhow::Error> for Failure {
+    fn from(error: anyhow::Error) -> Self {
+        Self::failed(format!("{error:#}"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_traceback_waits_for_verbose() {
+        let failure = Failure { traceback: Some("at main".to_owned()), ..Failure::failed("no") };
+        assert_eq!(failure.text(false), "error: no\n hint: -v shows where in the code it happened");
+        assert_eq!(failure.text(true), "error: no\n\nat main");
+        assert_eq!(Failure::usage("no").hint("yes").text(false), "error: no\n hint: yes");
+    }
+}

@@ -1,0 +1,113 @@
+//! Files in and out, and what their bytes are. What a node makes of them is not known here.
+
+use std::io::Read;
+use std::path::Path;
+
+use millwork_protocol::Bytes;
+
+use super::failure::{Failure, Outcome};
+use super::out;
+
+/// Reads a file, or stdin where the name is `-`.
+pub(crate) fn read(path: &str) -> Result<Bytes, String> {
+    if path == "-" {
+        let mut bytes = Vec::new();
+        return std::io::stdin()
+            .lock()
+            .read_to_end(&mut bytes)
+            .map(|_| Bytes::from(bytes))
+            .map_err(|error| format!("cannot read stdin: {error}"));
+    }
+    std::fs::read(path).map(Bytes::from).map_err(|error| format!("cannot read {path}: {error}"))
+}
+
+/// Writes a file, or stdout where the name is `-`.
+pub(crate) fn write(path: &Path, bytes: &[u8]) -> Outcome {
+    if path.as_os_str() == "-" {
+        return out::write(bytes);
+    }
+    std::fs::write(path, bytes).map_err(|error| Failure::failed(format!("cannot write {}: {error}", path.display())))
+}
+
+/// The end of a file's name in lower case, without the point.
+pub(crate) fn extension(path: &Path) -> String {
+    path.extension().map(|ext| ext.to_string_lossy().to_lowercase()).unwrap_or_default()
+}
+
+/// An encoding that is recognised by its first bytes.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Format {
+    pub(crate) name: &'static str,
+    pub(crate) extensions: &'static [&'static str],
+    pub(crate) is_image: bool,
+}
+
+/// How each format begins, and how it goes on at byte 8 where that tells it apart.
+const FORMATS: &[(&[u8], &[u8], Format)] = &[
+    (b"\x89PNG\r\n", b"", Format { name: "PNG", extensions: &["png"], is_image: true }),
+    (b"\xff\xd8\xff", b"", Format { name: "JPEG", extensions: &["jpg", "jpeg", "jpe"], is_image: true }),
+    (b"RIFF", b"WEBP", Format { name: "WebP", extensions: &["webp"], is_image: true }),
+    (b"GIF8", b"", Format { name: "GIF", extensions: &["gif"], is_image: true }),
+    (b"BM", b"", Format { name: "BMP", extensions: &["bmp"], is_image: true }),
+    (b"II*\0", b"", Format { name: "TIFF", extensions: &["tif", "tiff"], is_image: true }),
+    (b"MM\0*", b"", Format { name: "TIFF", extensions: &["tif", "tiff"], is_image: true }),
+    (b"RIFF", b"WAVE", Format { name: "WAV", extensions: &["wav", "wave"], is_image: false }),
+    (b"fLaC", b"", Format { name: "FLAC", extensions: &["flac"], is_image: false }),
+    (b"OggS", b"", Format { name: "Ogg", extensions: &["ogg", "oga", "ogv"], is_image: false }),
+    (b"ID3", b"", Format { name: "MP3", extensions: &["mp3"], is_image: false }),
+    (b"\x1aE\xdf\xa3", b"", Format { name: "WebM", extensions: &["webm", "mkv"], is_image: false }),
+    (b"glTF", b"", Format { name: "glTF", extensions: &["glb"], is_image: false }),
+];
+
+/// What the bytes are, where they say so.
+pub(crate) fn format(bytes: &[u8]) -> Option<&'static Format> {
+    let matches = |(head, at8, _): &&(&[u8], &[u8], Format)| {
+        bytes.starts_with(head) && bytes.get(8..).is_some_and(|rest| rest.starts_with(at8))
+    };
+    FORMATS.iter().find(matches).map(|(_, _, format)| format)
+}
+
+/// `PNG, 512×512, 345 KiB`.
+pub(crate) fn summary(bytes: &[u8]) -> String {
+    let mut parts = Vec::new();
+    if let Some(format) = format(bytes) {
+        parts.push(format.name.to_owned());
+        if let ("PNG", Some([w0, w1, w2, w3, h0, h1, h2, h3])) = (format.name, bytes.get(16..24)) {
+            let (width, height) = (u32::from_be_bytes([*w0, *w1, *w2, *w3]), u32::from_be_bytes([*h0, *h1, *h2, *h3]));
+            parts.push(format!("{width}×{height}"));
+        }
+    }
+    parts.push(size(bytes.len()));
+    parts.join(", ")
+}
+
+/// A number of bytes for people.
+pub(crate) fn size(bytes: usize) -> String {
+    match bytes {
+        0..1024 => format!("{bytes} bytes"),
+        1024..0x10_0000 => format!("{:.1} KiB", bytes as f64 / 1024.0),
+        _ => format!("{:.1} MiB", bytes as f64 / 1_048_576.0),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn formats_are_told_by_their_bytes() {
+        let name = |bytes: &[u8]| format(bytes).map(|format| format.name);
+        assert_eq!(name(b"RIFF\0\0\0\0WEBPVP8 "), Some("WebP"));
+        assert_eq!(name(b"RIFF\0\0\0\0WAVEfmt "), Some("WAV"));
+        assert_eq!(name(b"\xff\xd8\xff\xe0\0\0\0\0\0"), Some("JPEG"));
+        assert_eq!(name(b"hello, world"), None);
+        assert_eq!(name(b"BM"), None);
+    }
+
+    #[test]
+    fn a_picture_is_summed_up() {
+        let png = b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR\0\0\x02\0\0\0\x01\0";
+        assert_eq!(summary(png), "PNG, 512×256, 24 bytes");
+        assert_eq!(size(3 << 20), "3.0 MiB");
+    }
+}

@@ -1,0 +1,103 @@
+//! The flags that say which workers to use, shared by every command that starts some.
+
+use std::path::PathBuf;
+
+use millwork::config::{Config, Loaded, Overrides};
+use millwork::{Client, Supervisor};
+
+use super::failure::{Failure, Outcome};
+
+/// Which workers to start.
+#[derive(Debug, Clone, Default, clap::Args)]
+#[group(skip)]
+#[command(next_help_heading = "Workers")]
+pub(crate) struct Args {
+    /// Read this file instead of millwork.toml here or in the user's configuration folder.
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// Use this worker instead of the configured ones, for example "python -m nodetool.worker --stdio". Repeat it for more.
+    #[arg(long, value_name = "COMMAND")]
+    worker: Vec<String>,
+    /// Let the stock worker have the test.* nodes.
+    #[arg(long)]
+    test_nodes: bool,
+    /// Only these namespaces of the stock worker, such as image,text.
+    #[arg(long, value_name = "NAMES", value_delimiter = ',')]
+    namespaces: Vec<String>,
+    /// Threads that the stock worker computes with; one a core by default.
+    #[arg(long, value_name = "N")]
+    threads: Option<u32>,
+}
+
+impl Args {
+    /// The whole configuration, these flags over everything else.
+    pub(crate) fn load(&self) -> Outcome<Loaded> {
+        let mut overrides = Overrides { file: self.config.clone(), ..Overrides::default() };
+        if self.test_nodes {
+            overrides = overrides.set("stock.test_nodes", true);
+        }
+        if !self.namespaces.is_empty() {
+            overrides = overrides.set("stock.namespaces", self.namespaces.clone());
+        }
+        if let Some(threads) = self.threads {
+            overrides = overrides.set("stock.threads", threads);
+        }
+        if !self.worker.is_empty() {
+            overrides = overrides.set("worker", self.workers()?);
+        }
+        Ok(Config::load(&overrides)?)
+    }
+
+    /// Starts the fleet, without waiting for it.
+    pub(crate) fn start(&self) -> Outcome<(Supervisor, Client)> {
+        let supervisor = Supervisor::start(self.load()?.config)?;
+        let client = supervisor.client();
+        Ok((supervisor, client))
+    }
+
+    fn workers(&self) -> Outcome<Vec<toml::Value>> {
+        let worker = |(index, text): (usize, &String)| {
+            let command = words(text)?;
+            let name = if self.worker.len() == 1 { "worker".to_owned() } else { format!("worker{}", index + 1) };
+            Ok(toml::Value::Table(toml::Table::from_iter([
+                ("name".to_owned(), name.into()),
+                ("command".to_owned(), command.into()),
+            ])))
+        };
+        self.worker.iter().enumerate().map(worker).collect()
+    }
+}
+
+/// A command as a shell would split it.
+pub(crate) fn words(text: &str) -> Outcome<Vec<String>> {
+    match shlex::split(text) {
+        Some(words) if !words.is_empty() => Ok(words),
+        Some(_) => Err(Failure::usage("a command is empty")),
+        None => Err(Failure::usage(format!("a quote is not closed in: {text}"))),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn flags_become_settings() {
+        let args = Args {
+            worker: vec!["python -m 'a b'".to_owned(), "x".to_owned()],
+            test_nodes: true,
+            threads: Some(3),
+            ..Args::default()
+        };
+        let config = args.load().unwrap().config;
+        assert_eq!((config.stock.test_nodes, config.stock.threads), (true, 3));
+        let commands: Vec<_> = config.workers.iter().map(|w| (w.name.as_str(), w.command.join("|"))).collect();
+        assert_eq!(commands, [("worker1", "python|-m|a b".to_owned()), ("worker2", "x".to_owned())]);
+    }
+
+    #[test]
+    fn an_open_quote_is_named() {
+        assert!(words("python 'x").is_err());
+        assert!(words("  ").is_err());
+    }
+}

@@ -1,0 +1,146 @@
+//! The command line: what can be typed, a file a command. How nodes are run is in the library.
+
+mod bench;
+mod completions;
+mod config;
+mod failure;
+mod fields;
+mod files;
+mod fleet;
+mod inventory;
+mod log;
+mod nodes;
+mod npy;
+mod out;
+mod outputs;
+mod progress;
+mod run;
+mod serve;
+mod show;
+mod status;
+mod stream;
+mod suggest;
+pub(crate) mod table;
+mod types;
+
+use std::ffi::OsString;
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+use failure::{Failure, Outcome};
+
+/// Runs model and compute nodes in supervised worker processes.
+#[derive(Debug, Parser)]
+#[command(name = "millwork", version, max_term_width = 100, propagate_version = true)]
+#[command(after_help = "\
+Start here:
+  millwork nodes
+  millwork run image.Blur image=photo.png sigma=4 -o blurred.png")]
+pub(crate) struct Cli {
+    #[command(flatten)]
+    log: log::Args,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    Run(run::Args),
+    Nodes(nodes::Args),
+    Status(status::Args),
+    Serve(serve::Args),
+    /// Is a worker itself: the stock nodes behind stdin and stdout. `millwork worker --help` has its flags.
+    // Handled before any parsing; here only for the help.
+    #[command(disable_help_flag = true)]
+    Worker {
+        #[arg(hide = true, trailing_var_arg = true, allow_hyphen_values = true)]
+        args: Vec<OsString>,
+    },
+    Config(config::Args),
+    Bench(bench::Args),
+    Completions(completions::Args),
+}
+
+/// Runs the command that the arguments, without the program's name, ask for.
+pub(crate) fn main(args: impl Iterator<Item = OsString>) -> ExitCode {
+    let cli = match Cli::try_parse_from(std::iter::once("millwork".into()).chain(as_serve(args))) {
+        Ok(cli) => cli,
+        Err(error) => {
+            // Help and version are no errors; their reader may have gone.
+            let _ = error.print();
+            return ExitCode::from(if error.use_stderr() { 2 } else { 0 });
+        }
+    };
+    let verbose = cli.log.is_verbose();
+    match log::start(&cli.log, matches!(cli.command, Command::Serve(_))).and_then(|()| dispatch(cli.command)) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => failure.report(verbose),
+    }
+}
+
+/// A host made for the Python worker starts `PYTHON -m nodetool.worker --stdio …`: that is `serve`.
+fn as_serve(args: impl Iterator<Item = OsString>) -> Vec<OsString> {
+    let mut args: Vec<OsString> = args.collect();
+    if let [module_flag, module, ..] = args.as_slice()
+        && module_flag == "-m"
+        && module == "nodetool.worker"
+    {
+        args.splice(..2, ["serve".into()]);
+    }
+    args
+}
+
+fn dispatch(command: Command) -> Outcome {
+    match command {
+        Command::Run(args) => wait(run::run(&args)),
+        Command::Nodes(args) => wait(nodes::run(&args)),
+        Command::Status(args) => wait(status::run(&args)),
+        Command::Serve(args) => serve::run(&args),
+        Command::Worker { .. } => Err(Failure::usage("`worker` comes first: millwork worker --stdio")),
+        Command::Config(args) => config::run(&args),
+        Command::Bench(args) => bench::run(&args),
+        Command::Completions(args) => completions::run(&args),
+    }
+}
+
+/// Runs a command that talks to the fleet. The fleet has a thread and a runtime of its own.
+fn wait(command: impl Future<Output = Outcome>) -> Outcome {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| Failure::failed(format!("cannot start: {error}")))?;
+    runtime.block_on(command)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    fn parse(args: &[&str]) -> Result<Cli, clap::Error> {
+        let args = as_serve(args.iter().map(OsString::from));
+        Cli::try_parse_from(std::iter::once("millwork".into()).chain(args))
+    }
+
+    #[test]
+    fn the_definitions_hold_together() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn the_python_workers_arguments_mean_serve() {
+        let cli = parse(&["-m", "nodetool.worker", "--stdio", "--namespaces", "a,b"]).unwrap();
+        assert!(matches!(cli.command, Command::Serve(_)));
+        assert!(parse(&["-m", "other.module"]).is_err());
+    }
+
+    #[test]
+    fn fields_and_flags_may_mix() {
+        let cli = parse(&["run", "image.Blur", "image=a.png", "-o", "b.png", "sigma=-4", "--json", "-v"]).unwrap();
+        assert!(matches!(cli.command, Command::Run(_)) && cli.log.is_verbose());
+        let cli = parse(&["bench", "--vs", "python -m x", "--", "millwork", "worker", "--stdio"]).unwrap();
+        assert!(matches!(cli.command, Command::Bench(_)));
+        assert!(parse(&["bench"]).is_err());
+    }
+}

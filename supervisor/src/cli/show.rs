@@ -1,0 +1,98 @@
+//! Values for people: text on a terminal. What goes into files is not decided here.
+
+use millwork_protocol::{Map, Value};
+
+use super::npy::Tensor;
+use super::{files, table};
+
+/// A tensor of at most so many elements is shown in full.
+const MOST_ELEMENTS: usize = 64;
+
+/// One value on one line.
+pub(crate) fn plain(value: &Value) -> String {
+    match value {
+        Value::Str(text) => text.clone(),
+        Value::Bytes(bytes) => files::summary(bytes),
+        other => other.to_json().to_string(),
+    }
+}
+
+/// One value, on as many lines as it takes; rows as a table.
+pub(crate) fn full(value: &Value) -> String {
+    if let Some(tensor) = Tensor::from_value(value) {
+        let elements = tensor.nested(MOST_ELEMENTS).map_or_else(String::new, |nested| format!("\n{nested}"));
+        return format!("tensor {}{elements}", tensor.summary());
+    }
+    match value {
+        Value::Map(map) if kind(map) == Some("dataframe") => dataframe(map).unwrap_or_else(|| pretty(value)),
+        Value::List(items) => rows(items).unwrap_or_else(|| pretty(value)),
+        Value::Map(_) => pretty(value),
+        other => plain(other),
+    }
+}
+
+/// What `type` in a ref or another typed map says.
+pub(crate) fn kind(map: &Map) -> Option<&str> {
+    map.get("type")?.as_str()
+}
+
+fn pretty(value: &Value) -> String {
+    let compact = value.to_json().to_string();
+    if compact.len() <= 100 { compact } else { format!("{:#}", value.to_json()) }
+}
+
+/// `{columns: [{name, ..}], data: [[..]]}` as a table.
+fn dataframe(map: &Map) -> Option<String> {
+    let columns = map.get("columns")?.as_list()?;
+    let names: Vec<&str> = columns.iter().filter_map(|column| column.get("name")?.as_str()).collect();
+    let mut table = table::new(&names);
+    for row in map.get("data")?.as_list()? {
+        table.add_row(row.as_list()?.iter().map(plain));
+    }
+    Some(table.to_string())
+}
+
+/// Maps that all have the first one's keys, and plain values under them, as a table.
+fn rows(items: &[Value]) -> Option<String> {
+    let names: Vec<&str> = items.first()?.as_map()?.keys().map(String::as_str).collect();
+    let mut table = table::new(&names);
+    for item in items {
+        let map = item.as_map().filter(|map| map.len() == names.len())?;
+        let cells: Option<Vec<String>> = names
+            .iter()
+            .map(|name| map.get(*name).filter(|v| !matches!(v, Value::Map(_) | Value::List(_))).map(plain))
+            .collect();
+        table.add_row(cells?);
+    }
+    Some(table.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use millwork_protocol::map;
+
+    #[test]
+    fn scalars_are_bare() {
+        assert_eq!(full(&Value::from("a\nb")), "a\nb");
+        assert_eq!(full(&Value::Float(2.5)), "2.5");
+        assert_eq!(full(&Value::Nil), "null");
+        assert_eq!(full(&Value::from(map! { "a" => 1 })), r#"{"a":1}"#);
+    }
+
+    #[test]
+    fn rows_become_tables() {
+        let row = |label: &str, score: f64| Value::from(map! { "label" => label, "score" => score });
+        let text = full(&Value::List(vec![row("seven", 0.75), row("one", 0.25)]));
+        assert!(text.contains("label") && text.contains("seven") && !text.contains('{'), "{text}");
+        let uneven = full(&Value::List(vec![row("seven", 0.75), 3.into()]));
+        assert!(uneven.starts_with('['), "{uneven}");
+        let frame = map! {
+            "type" => "dataframe",
+            "columns" => Value::List(vec![map! { "name" => "size" }.into()]),
+            "data" => Value::List(vec![vec![Value::Int(41)].into()]),
+        };
+        let text = full(&Value::from(frame));
+        assert!(text.contains("size") && text.contains("41") && !text.contains('{'), "{text}");
+    }
+}

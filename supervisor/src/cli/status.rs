@@ -1,0 +1,119 @@
+//! `millwork status`: the workers, what they have, and how they are.
+
+use std::time::Duration;
+
+use millwork::Client;
+use millwork_protocol::{Map, Value};
+
+use super::failure::Outcome;
+use super::{fleet, out, show};
+
+/// Starts the workers and shows how they are.
+#[derive(Debug, clap::Args)]
+#[group(skip)]
+pub(crate) struct Args {
+    /// JSON: the data of `worker.status`.
+    #[arg(long)]
+    json: bool,
+    /// Show it again every second, until Ctrl-C.
+    #[arg(long)]
+    watch: bool,
+    #[command(flatten)]
+    fleet: fleet::Args,
+}
+
+pub(crate) async fn run(args: &Args) -> Outcome {
+    let (supervisor, client) = args.fleet.start()?;
+    let outcome = tokio::select! {
+        outcome = show(args, &client) => outcome,
+        _ = tokio::signal::ctrl_c() => Ok(()),
+    };
+    supervisor.shutdown().await;
+    outcome
+}
+
+async fn show(args: &Args, client: &Client) -> Outcome {
+    client.ready().await?;
+    loop {
+        let status = client.status().await?;
+        if args.watch && !args.json {
+            // Clears the screen and starts at its top.
+            out::write(b"\x1b[2J\x1b[H")?;
+        }
+        match (args.json, args.watch) {
+            (true, true) => out::line(&Value::Map(status).to_json().to_string())?,
+            (true, false) => out::json(&Value::Map(status).to_json())?,
+            (false, _) => out::line(&text(&status))?,
+        }
+        if !args.watch {
+            return Ok(());
+        }
+        tokio::time::sleep(Duration::from_secs(1)).await;
+    }
+}
+
+/// The plain values, then a part for each list and each extension.
+fn text(status: &Map) -> String {
+    let mut lines = Vec::new();
+    let mut parts = Vec::new();
+    for (key, value) in status {
+        match (key.as_str(), value) {
+            ("extensions", Value::Map(extensions)) => {
+                parts.extend(extensions.iter().flat_map(|(name, value)| extension(name, value)));
+            }
+            (_, Value::List(items)) if items.iter().any(|item| item.as_map().is_some()) => {
+                parts.push(format!("{}:\n{}", spaced(key), show::full(value)));
+            }
+            (_, Value::List(items)) => {
+                let items: Vec<String> = items.iter().map(show::plain).collect();
+                let items = if items.is_empty() { "none".to_owned() } else { items.join(", ") };
+                lines.push(format!("{:<24} {items}", spaced(key)));
+            }
+            _ => lines.push(format!("{:<24} {}", spaced(key), show::plain(value))),
+        }
+    }
+    parts.insert(0, lines.join("\n"));
+    parts.join("\n\n")
+}
+
+/// One extension: its tables apart, everything else line by line.
+fn extension(name: &str, value: &Value) -> Vec<String> {
+    let Some(map) = value.as_map() else { return vec![format!("{}: {}", spaced(name), show::plain(value))] };
+    let (tables, plain): (Vec<_>, Vec<_>) =
+        map.iter().partition(|(_, value)| value.as_list().is_some_and(|l| !l.is_empty()));
+    let mut parts = Vec::new();
+    if !plain.is_empty() {
+        let lines = plain.iter().map(|(key, value)| format!("  {:<22} {}", spaced(key), show::plain(value)));
+        parts.push(format!("{}:\n{}", spaced(name), lines.collect::<Vec<_>>().join("\n")));
+    }
+    parts.extend(tables.iter().map(|(key, value)| format!("{}:\n{}", spaced(key), show::full(value))));
+    parts
+}
+
+fn spaced(key: &str) -> String {
+    key.replace('_', " ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use millwork_protocol::map;
+
+    #[test]
+    fn every_part_is_shown() {
+        let worker = map! { "name" => "stock", "state" => "ready", "pid" => 41 };
+        let status = map! {
+            "node_count" => 93,
+            "namespaces" => vec!["image", "text"],
+            "load_errors" => Value::List(vec![]),
+            "extensions" => map! {
+                "supervisor" => map! { "workers" => Value::List(vec![worker.into()]), "queued" => 0 },
+            },
+        };
+        let text = text(&status);
+        for part in ["node count               93", "image, text", "stock", "ready", "queued"] {
+            assert!(text.contains(part), "{part} is not in\n{text}");
+        }
+        assert!(text.contains("load errors              none"));
+    }
+}
