@@ -88,9 +88,11 @@ impl<'a> Envelope<'a> {
         for _ in 0..entries {
             let key_start = cursor.position();
             match cursor.token()? {
-                Token::Str(b"type") => self.kind = text(&mut cursor)?,
-                Token::Str(b"request_id") => self.request_id = text(&mut cursor)?.filter(|id| !id.is_empty()),
-                Token::Str(b"data") => {
+                Token::Str(b"type") | Token::Bin(b"type") => self.kind = text(&mut cursor)?,
+                Token::Str(b"request_id") | Token::Bin(b"request_id") => {
+                    self.request_id = text(&mut cursor)?.filter(|id| !id.is_empty())
+                }
+                Token::Str(b"data") | Token::Bin(b"data") => {
                     let start = cursor.position();
                     cursor.skip()?;
                     self.data = Some(start..cursor.position());
@@ -121,7 +123,9 @@ impl<'a> Envelope<'a> {
         let Token::Map(entries) = cursor.token()? else { return Ok(()) };
         for _ in 0..entries {
             let wanted = match cursor.token()? {
-                Token::Str(key) => keys.iter().position(|k| k.as_bytes() == key),
+                Token::Str(key) | Token::Bin(key) => keys.iter().position(|k| k.as_bytes() == key),
+                // No key: what follows cannot be told apart from it without decoding.
+                Token::List(_) | Token::Map(_) => return Ok(()),
                 _ => None,
             };
             match wanted {
@@ -157,7 +161,7 @@ fn trailing(cursor: &Cursor<'_>) -> Result<(), DecodeError> {
 fn text<'a>(cursor: &mut Cursor<'a>) -> Result<Option<&'a str>, DecodeError> {
     let mut ahead = cursor.clone();
     let found = match ahead.token()? {
-        Token::Str(s) | Token::Bin(s) => std::str::from_utf8(s).ok(),
+        Token::Str(s) => std::str::from_utf8(s).ok(),
         _ => None,
     };
     cursor.skip()?;

@@ -11,6 +11,7 @@ pub mod frame;
 pub mod limits;
 pub mod message;
 pub mod metadata;
+pub mod schema;
 pub mod tensor;
 pub mod value;
 pub mod version;

@@ -9,6 +9,10 @@ use crate::{Limits, Map, Value};
 /// Below this many bytes a copy is cheaper than keeping the whole frame alive for a slice.
 const SLICE_FROM: usize = 4096;
 
+/// Most room made for what a list or map header announces. Nested headers may each announce all bytes that follow,
+/// so beyond this room is made as values come.
+const RESERVE: usize = 64;
+
 /// Why bytes are not a payload that we take.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 #[non_exhaustive]
@@ -97,7 +101,7 @@ impl Decoder<'_> {
             Token::Bin(b) => Value::Bytes(self.slice(b)),
             Token::List(len) => {
                 let depth = self.enter(depth, len, 1)?;
-                let mut items = Vec::with_capacity(len.min(self.cursor.remaining()));
+                let mut items = Vec::with_capacity(len.min(RESERVE));
                 for _ in 0..len {
                     items.push(self.value(depth)?);
                 }
@@ -105,7 +109,7 @@ impl Decoder<'_> {
             }
             Token::Map(len) => {
                 let depth = self.enter(depth, len, Limits::MAP_ENTRY_COST)?;
-                let mut map = Map::with_capacity(len.min(self.cursor.remaining() / 2));
+                let mut map = Map::with_capacity(len.min(RESERVE));
                 for _ in 0..len {
                     let key = self.key()?;
                     let value = self.value(depth)?;

@@ -85,7 +85,7 @@ impl<'a> Cursor<'a> {
     }
 
     fn ext(&mut self, len: usize) -> Result<Token<'a>, DecodeError> {
-        self.take(len + 1)?;
+        self.take(len.saturating_add(1))?;
         Ok(Token::Ext)
     }
 

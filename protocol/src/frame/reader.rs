@@ -65,7 +65,8 @@ impl FrameReader {
         if let Some((buffer, len)) = &mut self.large {
             if buffer.len() == buffer.capacity() {
                 let grown = (buffer.len() * 2).clamp(OWN_BUFFER_START, (*len).max(OWN_BUFFER_START));
-                buffer.reserve_exact(grown.min(*len) - buffer.len());
+                // A frame that is complete and not taken yet has room for one byte more: there is always room.
+                buffer.reserve_exact(grown.min(*len).saturating_sub(buffer.len()).max(1));
             }
             return buffer;
         }

@@ -76,6 +76,12 @@ pub trait Field: Sized {
 
     /// Its JSON Schema.
     fn schema(generator: &mut SchemaGenerator) -> Schema;
+
+    /// Its JSON Schema as the value of a key, which is left out instead of being nil.
+    #[must_use]
+    fn key_schema(generator: &mut SchemaGenerator) -> Schema {
+        Self::schema(generator)
+    }
 }
 
 macro_rules! scalar {
@@ -192,6 +198,10 @@ impl<T: Field> Field for Option<T> {
     }
 
     fn schema(generator: &mut SchemaGenerator) -> Schema {
+        json_schema!({ "anyOf": [T::schema(generator), { "type": "null" }] })
+    }
+
+    fn key_schema(generator: &mut SchemaGenerator) -> Schema {
         T::schema(generator)
     }
 }

@@ -122,7 +122,7 @@ macro_rules! message {
                 let mut object = $crate::message::convert::ObjectSchema::new(concat!($($doc, "\n"),*));
                 $(object.property(
                     message!(@key $field $($key)?),
-                    <$type as $crate::message::Field>::schema(generator),
+                    <$type as $crate::message::Field>::key_schema(generator),
                     concat!($($field_doc, "\n"),*),
                     message!(@required $type $(, $mode)?),
                 );)*

@@ -35,6 +35,6 @@ pub use provider::{
     StreamChunk, StreamEnd, TextChunk, TextToAudio, TextToImage, TextToSpeech, TextToSpeechEncoded, TextToVideo, Tool,
     ToolCall, TranscribeRequest, Transcript, TranscriptChunk, VideoParams,
 };
-pub use request::{REQUESTS, Request, RequestKind};
+pub use request::{DataKind, FRAMES, FrameKind, REQUESTS, Request, RequestKind};
 pub use secrets::{Secrets, Token};
 pub use status::{Capability, StatusData};

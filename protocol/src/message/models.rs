@@ -35,7 +35,7 @@ message! {
 }
 
 message! {
-    /// The data of `models.download`. Progress is told by [`TransferProgress`](super::TransferProgress).
+    /// The data of `models.download`.
     #[derive(Default)]
     pub struct ModelDownload {
         /// The repository to fetch.

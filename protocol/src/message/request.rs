@@ -5,20 +5,70 @@ use schemars::{Schema, SchemaGenerator};
 use super::*;
 use crate::Map;
 
-/// One kind of request, as documentation and schemas need it.
+/// What the data of a message is, without naming its type in Rust.
+#[derive(Debug, Clone, Copy)]
+pub struct DataKind {
+    /// Its schema.
+    pub schema: fn(&mut SchemaGenerator) -> Schema,
+    /// Reads it and writes it again, in the form that this crate writes.
+    pub normalise: fn(Map) -> Result<Map, TypeError>,
+}
+
+/// One kind of request.
 #[derive(Debug, Clone, Copy)]
 pub struct RequestKind {
     /// The `type` that it travels under.
     pub kind: &'static str,
+    /// What it asks.
+    pub doc: &'static str,
     /// The first protocol version that has it.
     pub since: u32,
-    /// The schema of its data.
-    pub data: fn(&mut SchemaGenerator) -> Schema,
-    /// The schema of the data of its terminal frame; nothing where it has none of its own.
-    pub answer: Option<fn(&mut SchemaGenerator) -> Schema>,
-    /// The schema of the data of its chunks, where it is a stream.
-    pub chunk: Option<fn(&mut SchemaGenerator) -> Schema>,
+    /// Its data.
+    pub data: DataKind,
+    /// The data of the frame that ends it well; nothing where it has no answer of its own.
+    pub answer: Option<DataKind>,
+    /// The data of its chunks, where it is a stream.
+    pub chunk: Option<DataKind>,
 }
+
+/// One kind of frame from a worker.
+#[derive(Debug, Clone, Copy)]
+pub struct FrameKind {
+    /// The `type` that it travels under.
+    pub kind: &'static str,
+    /// What it says.
+    pub doc: &'static str,
+    /// Its data; nothing where that depends on the request.
+    pub data: Option<DataKind>,
+}
+
+macro_rules! data_kind {
+    () => {
+        None
+    };
+    ($data:ty) => {
+        Some(data_kind!(@ $data))
+    };
+    (@ $data:ty) => {
+        DataKind {
+            schema: |generator| generator.subschema_for::<$data>(),
+            normalise: |map| <$data>::from_map(map).map(<$data>::into_map),
+        }
+    };
+}
+
+/// Every kind of frame that a worker sends.
+pub const FRAMES: &[FrameKind] = &[
+    FrameKind { kind: "discover", doc: "Ends `discover`.", data: data_kind!(DiscoverData) },
+    FrameKind { kind: "result", doc: "Ends any other request that went well.", data: None },
+    FrameKind { kind: "error", doc: "Ends a request that did not.", data: data_kind!(ErrorData) },
+    FrameKind { kind: "chunk", doc: "One piece of a stream.", data: None },
+    FrameKind { kind: "progress", doc: "How far a request is.", data: data_kind!(Progress) },
+    FrameKind { kind: "update", doc: "A preview, a line of log, bytes.", data: data_kind!(UpdateData) },
+    FrameKind { kind: "blob.start", doc: "A blob of a result begins.", data: data_kind!(BlobStart) },
+    FrameKind { kind: "blob.chunk", doc: "A piece of a blob.", data: data_kind!(BlobChunk) },
+    FrameKind { kind: "blob.end", doc: "A blob of a result ends.", data: data_kind!(BlobEnd) },
+];
 
 macro_rules! requests {
     ($($(#[doc = $doc:literal])* $kind:literal v $since:literal: $variant:ident($data:ty)
@@ -41,9 +91,10 @@ macro_rules! requests {
         pub const REQUESTS: &[RequestKind] = &[$(RequestKind {
             kind: $kind,
             since: $since,
-            data: |generator| generator.subschema_for::<$data>(),
-            answer: requests!(@schema $($answer)?),
-            chunk: requests!(@schema $($chunk)?),
+            doc: concat!($($doc, "\n"),*),
+            data: data_kind!(@ $data),
+            answer: data_kind!($($answer)?),
+            chunk: data_kind!($($chunk)?),
         }),*];
 
         impl Request {
@@ -77,8 +128,6 @@ macro_rules! requests {
             }
         }
     };
-    (@schema) => { None };
-    (@schema $data:ty) => { Some(|generator| generator.subschema_for::<$data>()) };
 }
 
 requests! {
