@@ -37,6 +37,7 @@ mod cancel;
 mod context;
 pub mod convert;
 mod error;
+pub mod gpu;
 pub mod models;
 pub mod node;
 mod package;
