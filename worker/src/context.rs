@@ -9,6 +9,7 @@ use millwork_protocol::message::ErrorKind;
 use millwork_protocol::{Map, Value, map};
 
 use crate::cancel::CancelToken;
+use crate::gpu::Gpu;
 use crate::workspace::Workspace;
 use crate::{Error, Result};
 
@@ -17,13 +18,15 @@ use crate::{Error, Result};
 pub struct Services {
     /// Folders that requests may reach.
     pub workspace: Workspace,
+    /// The GPU, which starts when a node first asks for it.
+    pub gpu: Gpu,
 }
 
 impl Services {
-    /// Services over a workspace.
+    /// Services over a workspace, with the GPU that `MILLWORK_GPU` names.
     #[must_use]
     pub fn new(workspace: Workspace) -> Self {
-        Self { workspace }
+        Self { workspace, gpu: Gpu::from_env() }
     }
 }
 
@@ -133,6 +136,12 @@ impl Context {
                 format!("the setting {name} is missing: the host must send it in `secrets`"),
             )
         })
+    }
+
+    /// The GPU service.
+    #[must_use]
+    pub fn gpu(&self) -> &Gpu {
+        &self.services.gpu
     }
 
     /// Where files that requests name may lie.

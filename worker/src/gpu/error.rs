@@ -2,7 +2,10 @@
 
 use std::time::Duration;
 
+use millwork_protocol::message::ErrorKind;
+
 use super::shader::ShaderError;
+use crate::Error;
 
 /// Why a GPU job gave no result. After every one of these the service answers the next job, except after
 /// [`GpuError::Wedged`] and a [`GpuError::Timeout`] that left [`wedged`](super::Gpu::wedged) set.
@@ -77,4 +80,31 @@ pub enum GpuError {
     /// An earlier job hangs on the device; only a new worker process gets it back.
     #[error("an earlier GPU job hangs and this worker's device is lost with it; try again on a fresh worker")]
     Wedged,
+}
+
+impl GpuError {
+    /// The kind that the host is told.
+    #[must_use]
+    pub fn kind(&self) -> ErrorKind {
+        match self {
+            Self::Unavailable { .. } | Self::Wedged => ErrorKind::Unavailable,
+            Self::Shader(_) | Self::EntryPoint { .. } | Self::Binding(_) => ErrorKind::InvalidInput,
+            Self::Workgroups { .. } | Self::Validation(_) => ErrorKind::InvalidInput,
+            Self::TooLarge { .. } => ErrorKind::TooLarge,
+            Self::Timeout { .. } => ErrorKind::Timeout,
+            Self::Cancelled => ErrorKind::Cancelled,
+            Self::OutOfMemory(_) | Self::Internal(_) | Self::DeviceLost(_) => ErrorKind::Failed,
+        }
+    }
+
+    /// As a node's failure, with its kind. (`?` alone would make every one of them `failed`.)
+    #[must_use]
+    pub fn for_node(self) -> Error {
+        let error = Error::new(self.kind(), &self);
+        match self {
+            Self::Wedged | Self::DeviceLost(_) | Self::OutOfMemory(_) => error.retryable(),
+            Self::Cancelled => Error::cancelled(),
+            _ => error,
+        }
+    }
 }
