@@ -40,6 +40,7 @@ mod error;
 pub mod gpu;
 pub mod models;
 pub mod node;
+pub mod onnx;
 mod package;
 mod panics;
 mod provider;

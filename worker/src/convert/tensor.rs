@@ -63,6 +63,22 @@ pub enum DType {
 }
 
 impl DType {
+    /// All of them, the smallest first.
+    pub const ALL: [DType; 12] = [
+        DType::Bool,
+        DType::I8,
+        DType::U8,
+        DType::I16,
+        DType::U16,
+        DType::I32,
+        DType::U32,
+        DType::I64,
+        DType::U64,
+        DType::F16,
+        DType::F32,
+        DType::F64,
+    ];
+
     /// All of them, with their numpy spelling and their name.
     const TABLE: [(DType, &'static str, &'static str); 12] = [
         (DType::Bool, "|b1", "bool"),
@@ -402,6 +418,7 @@ mod tests {
 
     #[test]
     fn the_table_is_in_the_order_of_the_enum() {
+        assert_eq!(DType::TABLE.map(|(dtype, ..)| dtype), DType::ALL);
         for (dtype, numpy, name) in DType::TABLE {
             assert_eq!((dtype.numpy(), dtype.name()), (numpy, name));
             assert_eq!(DType::from_numpy(numpy), Ok(dtype));

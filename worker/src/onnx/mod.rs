@@ -1,0 +1,205 @@
+//! ONNX models on the CPU: load, check, optimise, cache, run. tract does the arithmetic; this is what stands around it.
+//!
+//! - A model is refused up front, with every operator that this build does not have or would compute wrongly.
+//! - Plans live in the [`ModelCache`], one for symbolic shapes where tract can make one, else one for each set of
+//!   input shapes that is asked for.
+//! - A run cannot be interrupted: tract has no way to stop inside a plan. A caller that must stop ends the process.
+
+mod bytes_of;
+mod contain;
+mod describe;
+mod error;
+mod external;
+mod graph;
+mod info;
+mod inputs;
+mod plan;
+mod power;
+mod source;
+mod supported;
+mod value;
+mod walk;
+
+#[cfg(test)]
+mod tests;
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use indexmap::IndexMap;
+use parking_lot::Mutex;
+use tract_linalg::multithread::{Executor, multithread_tract_scope};
+
+use crate::convert::Tensor;
+use crate::models::{CacheUser, Loaded, ModelCache, Pinned};
+
+pub use error::OnnxError;
+pub use info::{Dim, ModelInfo, OperatorCount, ValueInfo};
+pub use source::Source;
+pub use supported::UnsupportedOperator;
+
+use contain::contain;
+use describe::Described;
+use graph::Graph;
+use plan::{Attempt, Shapes};
+
+/// More threads than this never help one plan.
+const MOST_THREADS: usize = 64;
+
+/// The ONNX service: loads models into the cache that it is given. Cheap to clone.
+#[derive(Debug, Clone)]
+pub struct Onnx {
+    cache: ModelCache,
+    threads: usize,
+    executors: Arc<Mutex<HashMap<usize, Executor>>>,
+}
+
+impl Onnx {
+    /// A service that keeps its models in `cache` and computes on `threads` threads unless a model is told otherwise.
+    /// The threads are started by the first run that needs them.
+    pub fn new(cache: ModelCache, threads: usize) -> Self {
+        Onnx { cache, threads: threads.clamp(1, MOST_THREADS), executors: Arc::default() }
+    }
+
+    /// What a model says about itself, and which of its operators this build lacks. It need not be loadable; nothing
+    /// is cached.
+    ///
+    /// # Errors
+    /// [`OnnxError::Read`] or [`OnnxError::NotOnnx`].
+    pub fn inspect(&self, source: impl Into<Source>) -> Result<ModelInfo, OnnxError> {
+        let source = source.into();
+        Ok(describe::describe(&source, &source.read()?)?.info)
+    }
+
+    /// Loads a model, or finds it in the cache. A file is loaded anew when it has changed.
+    ///
+    /// # Errors
+    /// All of [`OnnxError`] but those of a run; [`OnnxError::Unsupported`] names every operator at once.
+    pub fn load(&self, source: impl Into<Source>, user: &CacheUser) -> Result<Model, OnnxError> {
+        let source = source.into();
+        let key = source.key()?;
+        let describe = || {
+            let proto = source.read()?;
+            let described = describe::describe(&source, &proto)?;
+            described.refuse()?;
+            let name = described.info.name.clone();
+            // The weights are decoded, so keep them: the first plan is made from them.
+            self.cache.get_or_load(&key.full, user, || graph::parse(&source, &proto))?;
+            Ok::<_, OnnxError>(Loaded { name, bytes: described.cost(), value: described })
+        };
+        let mut described = self.cache.get_or_load(&key.full, user, describe)?;
+        if !described.external_files_are_the_same() {
+            self.cache.forget(|other| other.starts_with(&key.full));
+            described = self.cache.get_or_load(&key.full, user, describe)?;
+        }
+        // An older state of the same file is of no use any more.
+        self.cache.forget(|other| other.starts_with(&key.file) && !other.starts_with(&key.full));
+        let (onnx, user) = (self.clone(), user.clone());
+        Ok(Model { onnx, source, key: key.full, described, user, threads: self.threads, per_shape: false })
+    }
+
+    fn executor(&self, threads: usize) -> Result<Executor, OnnxError> {
+        if threads <= 1 {
+            return Ok(Executor::SingleThread);
+        }
+        let mut executors = self.executors.lock();
+        if let Some(executor) = executors.get(&threads) {
+            return Ok(executor.clone());
+        }
+        let make = || Ok(Executor::multithread_with_name(threads, "onnx"));
+        let executor = contain("starting threads", make).map_err(OnnxError::threads)?;
+        executors.insert(threads, executor.clone());
+        Ok(executor)
+    }
+}
+
+/// A loaded model. Hold it while working with it, not longer: loading again costs microseconds.
+#[derive(Debug, Clone)]
+pub struct Model {
+    onnx: Onnx,
+    source: Source,
+    key: String,
+    described: Pinned<Described>,
+    user: CacheUser,
+    threads: usize,
+    per_shape: bool,
+}
+
+impl Model {
+    /// What the model says about itself.
+    pub fn info(&self) -> &ModelInfo {
+        &self.described.info
+    }
+
+    /// Computes on this many threads, 1 to 64.
+    pub fn with_threads(mut self, threads: usize) -> Self {
+        self.threads = threads.clamp(1, MOST_THREADS);
+        self
+    }
+
+    /// Makes a plan for exactly the shapes of each run, also where a symbolic one would do: slower for the first run
+    /// of a shape (15–50 ms for a small network), faster for the following ones.
+    pub fn per_shape(mut self) -> Self {
+        self.per_shape = true;
+        self
+    }
+
+    /// Makes the plan for these inputs, if the cache has none.
+    ///
+    /// # Errors
+    /// As [`run`](Self::run).
+    pub fn prepare(&self, inputs: &IndexMap<String, Tensor>) -> Result<(), OnnxError> {
+        inputs::check(&self.described.info, inputs)?;
+        let shapes = Shapes::of(&self.described.info, inputs);
+        self.plan(&shapes).map(|_| ())
+    }
+
+    /// Runs the model once: named tensors in, named tensors out, in the model's order.
+    ///
+    /// # Errors
+    /// [`OnnxError::Input`] names the input that is missing, unknown, or of the wrong type or shape;
+    /// [`OnnxError::Plan`] when tract cannot prepare the model for these shapes; [`OnnxError::Run`].
+    pub fn run(&self, inputs: &IndexMap<String, Tensor>) -> Result<IndexMap<String, Tensor>, OnnxError> {
+        let info = &self.described.info;
+        inputs::check(info, inputs)?;
+        let given = inputs::in_order(info, inputs)?;
+        let shapes = Shapes::of(info, inputs);
+        let executor = self.onnx.executor(self.threads)?;
+        let run = |plan: &Attempt| multithread_tract_scope(executor.clone(), || plan.run(info, given.clone()));
+
+        let plan = self.plan(&shapes)?;
+        let outputs = match run(&plan) {
+            // Some symbolic plans come apart only when real sizes flow through them.
+            Err(_) if plan.is_symbolic() => run(&*self.concrete(&shapes)?)?,
+            done => done?,
+        };
+        let names = info.outputs.iter().map(|output| output.name.clone());
+        Ok(names.zip(outputs).collect())
+    }
+
+    fn plan(&self, shapes: &Shapes) -> Result<Pinned<Attempt>, OnnxError> {
+        if shapes.needs_symbols() && !self.per_shape {
+            let symbolic = self.attempt(&format!("{}#symbolic", self.key), None)?;
+            if symbolic.worked() {
+                return Ok(symbolic);
+            }
+        }
+        self.concrete(shapes)
+    }
+
+    fn concrete(&self, shapes: &Shapes) -> Result<Pinned<Attempt>, OnnxError> {
+        let attempt = self.attempt(&format!("{}#{shapes}", self.key), Some(shapes))?;
+        attempt.outcome()?;
+        Ok(attempt)
+    }
+
+    /// Failures are cached too: a symbolic plan that tract cannot make is tried once, not before every run.
+    fn attempt(&self, key: &str, shapes: Option<&Shapes>) -> Result<Pinned<Attempt>, OnnxError> {
+        let Onnx { cache, .. } = &self.onnx;
+        cache.get_or_load(key, &self.user, || {
+            let graph: Pinned<Graph> =
+                cache.get_or_load(&self.key, &self.user, || graph::parse(&self.source, &self.source.read()?))?;
+            Ok(plan::attempt(&self.described.info, &graph, shapes))
+        })
+    }
+}
