@@ -10,6 +10,8 @@ use millwork_protocol::{Map, Value, map};
 
 use crate::cancel::CancelToken;
 use crate::gpu::Gpu;
+use crate::models::{CacheUser, ModelCache, default_budget};
+use crate::onnx::{Model, Onnx, OnnxError, Source};
 use crate::workspace::Workspace;
 use crate::{Error, Result};
 
@@ -20,13 +22,19 @@ pub struct Services {
     pub workspace: Workspace,
     /// The GPU, which starts when a node first asks for it.
     pub gpu: Gpu,
+    /// What is loaded: ONNX plans, GPU buffers.
+    pub models: ModelCache,
+    /// ONNX models, loaded into `models`.
+    pub onnx: Onnx,
 }
 
 impl Services {
     /// Services over a workspace, with the GPU that `MILLWORK_GPU` names.
     #[must_use]
     pub fn new(workspace: Workspace) -> Self {
-        Self { workspace, gpu: Gpu::from_env() }
+        let models = ModelCache::new(default_budget());
+        let threads = std::thread::available_parallelism().map_or(1, usize::from);
+        Self { workspace, gpu: Gpu::from_env(), onnx: Onnx::new(models.clone(), threads), models }
     }
 }
 
@@ -156,6 +164,32 @@ impl Context {
     /// `invalid_input` where it does not.
     pub fn path(&self, path: &str) -> Result<std::path::PathBuf> {
         self.services.workspace.resolve(Path::new(path))
+    }
+
+    /// The cache of everything that is worth keeping loaded. Give it [`Context::cache_user`].
+    #[must_use]
+    pub fn models(&self) -> &ModelCache {
+        &self.services.models
+    }
+
+    /// Who uses what this request loads: its node and job.
+    #[must_use]
+    pub fn cache_user(&self) -> CacheUser {
+        CacheUser { node_id: self.identity.node_id.clone(), job_id: self.identity.job_id.clone() }
+    }
+
+    /// The ONNX service.
+    #[must_use]
+    pub fn onnx(&self) -> &Onnx {
+        &self.services.onnx
+    }
+
+    /// An ONNX model for this request, from the cache if it is there.
+    ///
+    /// # Errors
+    /// As [`Onnx::load`], of kind `invalid_input`.
+    pub fn onnx_model(&self, source: impl Into<Source>) -> Result<Model> {
+        self.onnx().load(source, &self.cache_user()).map_err(OnnxError::into_error)
     }
 
     /// A private folder, removed when it is dropped.

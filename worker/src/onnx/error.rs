@@ -80,8 +80,15 @@ pub enum OnnxError {
 
 impl OnnxError {
     /// True when other input would have helped: a file that is none, a tensor of the wrong shape.
+    #[must_use]
     pub fn is_invalid_input(&self) -> bool {
         !matches!(self, OnnxError::Run { .. })
+    }
+
+    /// As a node's error: `invalid_input`, or `failed` for a run that broke.
+    #[must_use]
+    pub fn into_error(self) -> crate::Error {
+        if self.is_invalid_input() { crate::Error::invalid(self) } else { crate::Error::failed(self) }
     }
 
     pub(super) fn threads(reason: String) -> Self {
