@@ -22,6 +22,35 @@ pub struct Envelope<'a> {
     payload: &'a [u8],
 }
 
+/// A text or a number, borrowed from the payload.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Scalar<'a> {
+    /// Text.
+    Text(&'a str),
+    /// A number, whole or not.
+    Number(f64),
+}
+
+impl<'a> Scalar<'a> {
+    /// The text, if this is text.
+    #[must_use]
+    pub fn text(self) -> Option<&'a str> {
+        match self {
+            Self::Text(text) => Some(text),
+            Self::Number(_) => None,
+        }
+    }
+
+    /// The number, if this is one.
+    #[must_use]
+    pub fn number(self) -> Option<f64> {
+        match self {
+            Self::Number(number) => Some(number),
+            Self::Text(_) => None,
+        }
+    }
+}
+
 /// Why a payload has no envelope.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 #[non_exhaustive]
@@ -111,13 +140,23 @@ impl<'a> Envelope<'a> {
     /// The text values of some keys of `data`, for routing; absent where a key is missing or not text.
     #[must_use]
     pub fn data_texts<const N: usize>(&self, keys: [&str; N]) -> [Option<&'a str>; N] {
+        self.data_scalars(keys).map(|found| found?.text())
+    }
+
+    /// The texts and numbers under some keys of `data`; absent where a key is missing or something else.
+    #[must_use]
+    pub fn data_scalars<const N: usize>(&self, keys: [&str; N]) -> [Option<Scalar<'a>>; N] {
         let mut found = [None; N];
         // Data that is no map, or breaks off, has no keys to find: the worker that decodes it says so.
-        let _ = self.find_texts(keys, &mut found);
+        let _ = self.find_scalars(keys, &mut found);
         found
     }
 
-    fn find_texts<const N: usize>(&self, keys: [&str; N], found: &mut [Option<&'a str>; N]) -> Result<(), DecodeError> {
+    fn find_scalars<const N: usize>(
+        &self,
+        keys: [&str; N],
+        found: &mut [Option<Scalar<'a>>; N],
+    ) -> Result<(), DecodeError> {
         let Some(range) = &self.data else { return Ok(()) };
         let mut cursor = Cursor::at(self.payload, range.start);
         let Token::Map(entries) = cursor.token()? else { return Ok(()) };
@@ -129,7 +168,7 @@ impl<'a> Envelope<'a> {
                 _ => None,
             };
             match wanted {
-                Some(index) => found[index] = text(&mut cursor)?,
+                Some(index) => found[index] = scalar(&mut cursor)?,
                 None => cursor.skip()?,
             }
         }
@@ -159,9 +198,16 @@ fn trailing(cursor: &Cursor<'_>) -> Result<(), DecodeError> {
 
 /// The text here, or nothing where the value is something else; the position moves past it either way.
 fn text<'a>(cursor: &mut Cursor<'a>) -> Result<Option<&'a str>, DecodeError> {
+    Ok(scalar(cursor)?.and_then(Scalar::text))
+}
+
+/// The text or number here; the position moves past the value whatever it is.
+fn scalar<'a>(cursor: &mut Cursor<'a>) -> Result<Option<Scalar<'a>>, DecodeError> {
     let mut ahead = cursor.clone();
     let found = match ahead.token()? {
-        Token::Str(s) => std::str::from_utf8(s).ok(),
+        Token::Str(s) => std::str::from_utf8(s).ok().map(Scalar::Text),
+        Token::Int(i) => Some(Scalar::Number(i as f64)),
+        Token::Float(f) => Some(Scalar::Number(f)),
         _ => None,
     };
     cursor.skip()?;
@@ -191,6 +237,7 @@ mod tests {
         let envelope = Envelope::peek(&bytes).unwrap();
         assert_eq!((envelope.kind, envelope.request_id), (Some("execute"), Some("r1")));
         assert_eq!(envelope.data_texts(["node_type", "provider"]), [Some("test.Echo"), None]);
+        assert_eq!(envelope.data_scalars(["provider", "x"]), [Some(Scalar::Number(3.0)), None]);
         assert_eq!(envelope.decode_data(&bytes, &Limits::default()).unwrap(), data);
     }
 

@@ -19,7 +19,7 @@ pub mod version;
 pub use asset::{AssetKind, AssetRef};
 pub use bytes::Bytes;
 pub use dataframe::{ColumnDef, DataFrame};
-pub use envelope::{Envelope, EnvelopeError};
+pub use envelope::{Envelope, EnvelopeError, Scalar};
 pub use frame::{Frame, FrameEvent, FrameQueue, FrameReader};
 pub use limits::Limits;
 pub use message::{ErrorData, ErrorKind, LoadError, Request, TypeError};

@@ -4,9 +4,14 @@
 
 pub mod client;
 pub mod config;
+mod core;
 mod error;
 mod fleet;
+mod link;
+mod process;
 pub mod serve;
+
+pub use core::WorkerState;
 
 pub use client::{Client, Event, Execute, Pending, RequestError, Supervisor};
 pub use config::{Config, WorkerConfig};

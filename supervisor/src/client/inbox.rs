@@ -65,11 +65,11 @@ impl Inbox {
     pub(crate) fn push(&self, payload: Bytes, is_progress: bool) {
         let waker = {
             let mut state = self.state.lock();
-            let coalesce = is_progress && state.events.len() >= COALESCE_FROM;
-            if coalesce && state.events.back().is_some_and(|(_, progress)| *progress) {
-                if let Some((old, _)) = state.events.pop_back() {
-                    state.bytes -= old.len();
-                }
+            let is_late = is_progress && state.events.len() >= COALESCE_FROM;
+            let replaced = state.events.back().filter(|(_, progress)| is_late && *progress).map(|(old, _)| old.len());
+            if let Some(len) = replaced {
+                state.events.pop_back();
+                state.bytes -= len;
             }
             state.bytes += payload.len();
             state.events.push_back((payload, is_progress));

@@ -27,13 +27,14 @@ pub use execute::Execute;
 pub(crate) use inbox::{Inbox, Terminal};
 pub use pending::{Event, Pending, RequestError};
 
+use crate::core::{Fingerprint, fingerprint};
 use crate::{Config, Error};
 
 /// What a client asks of the fleet's thread.
 #[derive(Debug)]
 pub(crate) enum Command {
     /// A request, encoded, and where its answers go.
-    Request { kind: String, id: Arc<str>, frame: Frame, route: Route, inbox: Arc<Inbox> },
+    Request { kind: String, id: Arc<str>, frame: Frame, route: Route, fingerprint: Fingerprint, inbox: Arc<Inbox> },
     /// The request's caller no longer wants it.
     Cancel { id: Arc<str> },
     /// An inbox that was full has room again.
@@ -47,6 +48,7 @@ pub(crate) enum Command {
 pub(crate) struct Route {
     pub(crate) node_type: Option<Arc<str>>,
     pub(crate) provider: Option<Arc<str>>,
+    pub(crate) backend: Option<Arc<str>>,
     pub(crate) timeout_ms: Option<u64>,
 }
 
@@ -56,6 +58,7 @@ impl Route {
         Self {
             node_type: text("node_type"),
             provider: text("provider"),
+            backend: text("backend"),
             timeout_ms: data.get("timeout_ms").and_then(|v| v.as_i64()).and_then(|ms| u64::try_from(ms).ok()),
         }
     }
@@ -158,12 +161,13 @@ impl Client {
     }
 
     /// Any message of the protocol, such as `provider.generate` or `models.evict`, with its data.
-    #[must_use]
     pub fn request(&self, kind: &str, data: Map) -> Pending {
         let id: Arc<str> = uuid::Uuid::new_v4().to_string().into();
         let inbox = Arc::new(Inbox::default());
+        let frame = Frame::message(kind, Some(&id), &data);
         let command = Command::Request {
-            frame: Frame::message(kind, Some(&id), &data),
+            fingerprint: fingerprint_of(kind, &id, &frame),
+            frame,
             route: Route::of(&data),
             kind: kind.to_owned(),
             id: id.clone(),
@@ -176,8 +180,18 @@ impl Client {
     }
 
     /// A call of one node; set its fields, then send it.
-    #[must_use]
     pub fn execute(&self, node_type: impl Into<String>) -> Execute {
         Execute::new(self.clone(), node_type.into())
     }
+}
+
+/// The fingerprint of an encoded request, the id left out.
+fn fingerprint_of(kind: &str, id: &str, frame: &Frame) -> Fingerprint {
+    let pieces = frame.clone().into_pieces();
+    let find = |piece: &[u8]| piece.windows(id.len()).position(|window| window == id.as_bytes());
+    pieces.iter().enumerate().fold(0, |hash: u64, (index, piece)| {
+        // The id stands in the first piece, and everything before it is the same for all requests of this type.
+        let from = if index == 0 { find(piece).map_or(0, |at| at + id.len()) } else { 0 };
+        hash.rotate_left(7) ^ fingerprint(kind, piece.get(from..).unwrap_or_default())
+    })
 }

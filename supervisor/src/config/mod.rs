@@ -18,7 +18,6 @@ mod suggest;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
-use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
@@ -185,6 +184,13 @@ pub enum ConfigError {
     NoExecutable(std::io::Error),
 }
 
+impl ConfigError {
+    /// A value that was set by code.
+    pub(crate) fn invalid(key: String, text: String) -> Self {
+        Self::BadValue { key, origin: Origin::Default, text }
+    }
+}
+
 impl WorkerConfig {
     /// A worker of one process with nothing else set.
     pub fn new(name: impl Into<String>, command: impl IntoIterator<Item = impl Into<String>>) -> Self {
@@ -274,10 +280,6 @@ impl Config {
             return Err(("worker".to_owned(), problem));
         }
         Ok(())
-    }
-
-    pub(crate) fn cancel_grace(&self) -> Duration {
-        Duration::from_millis(self.cancel_grace_ms)
     }
 }
 

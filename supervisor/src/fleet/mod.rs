@@ -1,14 +1,120 @@
-//! The thin shell around the state machine: one thread that owns pipes and processes and does what the machine says.
+//! The thin shell around the state machine: one thread, one future, that owns all pipes and does what the machine says.
+//!
+//! A frame is read, routed and written on within one poll, without a task or a channel in between.
 
+mod clients;
+mod host;
+mod run;
+mod workers;
+
+use std::sync::Arc;
+use std::thread::JoinHandle;
+use std::time::Instant;
+
+use millwork_protocol::limits::{BLOB_CHUNK_ENV, MAX_FRAME_ENV};
+use millwork_protocol::{Frame, Limits, Map};
 use tokio::sync::{mpsc, watch};
 
 use crate::client::{Command, Progress};
-use crate::{Config, Error};
+use crate::config::{Config, WorkerConfig};
+use crate::core::{Answer, Core, Policy, WorkerId};
+use crate::error::Error;
+use crate::process::{Log, Notice, Spawner};
 
+pub(crate) use clients::Clients;
+pub(crate) use host::Host;
+use workers::Slot;
+
+/// Everything that the fleet's thread owns.
+#[derive(Debug)]
+pub(crate) struct Fleet {
+    core: Core,
+    slots: Vec<Slot>,
+    specs: Vec<Arc<WorkerConfig>>,
+    spawner: Spawner,
+    notices: mpsc::UnboundedReceiver<Notice>,
+    host: Option<Host>,
+    clients: Clients,
+    limits: Limits,
+    log: Log,
+    epoch: Instant,
+    /// The worker whose frames are being handled.
+    reading: Option<WorkerId>,
+    is_stopped: bool,
+}
+
+impl Fleet {
+    /// A fleet that has not started yet. Needs a runtime with IO around it.
+    pub(crate) fn new(config: &Config, log: Log, host: Option<Host>, clients: Clients) -> Result<Self, Error> {
+        let specs: Vec<Arc<WorkerConfig>> = config.fleet()?.into_iter().map(Arc::new).collect();
+        let groups: Vec<_> = specs
+            .iter()
+            .map(|spec| (spec.name.clone(), spec.instances, spec.max_in_flight.unwrap_or(config.max_in_flight)))
+            .collect();
+        let limits = limits();
+        // Hosts may use any ids: a random prefix keeps ours apart from theirs.
+        let prefix = format!("millwork-{}-", uuid::Uuid::new_v4().simple());
+        let core = Core::new(Policy::new(config, limits.max_frame), &groups, prefix);
+        let (report, notices) = mpsc::unbounded_channel();
+        let spawner = Spawner::start(report, log).map_err(Error::io("start a thread for processes"))?;
+        let slots = (0..core.worker_count()).map(|_| Slot::default()).collect();
+        let epoch = Instant::now();
+        Ok(Self {
+            core,
+            slots,
+            specs,
+            spawner,
+            notices,
+            host,
+            clients,
+            limits,
+            log,
+            epoch,
+            reading: None,
+            is_stopped: false,
+        })
+    }
+}
+
+/// The bounds on frames, from the environment that workers read too.
+pub(crate) fn limits() -> Limits {
+    let read = |name: &str| std::env::var(name).ok();
+    Limits::from_values(read(MAX_FRAME_ENV).as_deref(), read(BLOB_CHUNK_ENV).as_deref())
+}
+
+/// The runtime that a fleet's thread needs: nothing is spawned on it.
+pub(crate) fn runtime() -> Result<tokio::runtime::Runtime, Error> {
+    tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(Error::io("start a runtime"))
+}
+
+/// Starts a fleet for clients in this process on a thread of its own.
 pub(crate) fn spawn_thread(
-    _config: Config,
-    _commands: mpsc::UnboundedReceiver<Command>,
-    _progress: watch::Sender<Progress>,
-) -> Result<std::thread::JoinHandle<()>, Error> {
-    Err(Error::Stopped)
+    config: Config,
+    commands: mpsc::UnboundedReceiver<Command>,
+    progress: watch::Sender<Progress>,
+) -> Result<JoinHandle<()>, Error> {
+    config.validate().map_err(|(key, text)| crate::config::ConfigError::invalid(key, text))?;
+    let runtime = runtime()?;
+    let fleet = {
+        let _guard = runtime.enter();
+        Fleet::new(&config, Log::Tracing, None, Clients::new(commands, progress))?
+    };
+    let thread = std::thread::Builder::new().name("millwork".to_owned());
+    thread.spawn(move || runtime.block_on(fleet.run())).map_err(Error::io("start the fleet's thread"))
+}
+
+/// An answer as a frame for a host behind a pipe.
+fn encode(id: &str, answer: Answer, max_frame: usize) -> Frame {
+    let id = Some(id).filter(|id| !id.is_empty());
+    let frame = match answer {
+        Answer::Forward(payload) => Frame::forward(payload),
+        Answer::Message(kind, data) => Frame::message(kind, id, &data),
+        Answer::Error(error) => Frame::message("error", id, &Map::from(error)),
+    };
+    if frame.payload_len() <= max_frame {
+        return frame;
+    }
+    let text = format!("the answer has {} bytes; {max_frame} is the maximum ({MAX_FRAME_ENV})", frame.payload_len());
+    let error = millwork_protocol::message::ErrorData::new(millwork_protocol::message::ErrorKind::TooLarge, text);
+    Frame::message("error", id, &Map::from(error))
 }

@@ -1,14 +1,31 @@
 //! The face to a host on the other end of a pipe: the whole fleet behind one stdin and stdout.
 
+mod descriptors;
+
+use crate::fleet::{Clients, Fleet, Host, limits, runtime};
+use crate::process::Log;
 use crate::{Config, Error};
 
 /// Serves the fleet over stdin and stdout until the host closes the pipe or a signal asks for the end.
 ///
-/// Takes the process's own descriptors 0 and 1: after this, 0 is `/dev/null` and 1 is stderr.
+/// Takes the process's own descriptors 0 and 1: after this, 0 is `/dev/null` and 1 is stderr. Call it once, before
+/// anything else uses them. `NODETOOL_STDIO_READY` appears on stderr once a worker is ready, or all have failed to start.
 ///
 /// # Errors
 /// A configuration that cannot be used, or descriptors that cannot be taken.
 pub fn stdio(config: Config) -> Result<(), Error> {
-    let _ = config;
-    Err(Error::Stopped)
+    config.validate().map_err(|(key, text)| crate::config::ConfigError::invalid(key, text))?;
+    let runtime = runtime()?;
+    let descriptors = descriptors::take().map_err(Error::io("take over stdin and stdout"))?;
+    let fleet = {
+        let _guard = runtime.enter();
+        let host = Host::new(descriptors.input, descriptors.output, limits().max_frame)?;
+        Fleet::new(&config, Log::Stderr, Some(host), Clients::none())?
+    };
+    runtime.block_on(fleet.run());
+    if let Some(copier) = descriptors.copier {
+        // The last answers are on their way to a file or terminal.
+        let _ = copier.join();
+    }
+    Ok(())
 }

@@ -1,0 +1,74 @@
+//! What comes from workers: frames that are passed on, and the terminal ones that end a request.
+
+use millwork_protocol::message::{ErrorData, ErrorKind};
+use millwork_protocol::{Bytes, Envelope, Limits};
+
+use super::state::WorkerId;
+use super::{Answer, Cause, Core, Millis, Outcome, Owner};
+
+/// What a frame is to its request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Role {
+    Progress,
+    Event,
+    End,
+    EndWithError,
+}
+
+impl Core {
+    pub(super) fn frame(&mut self, now: Millis, from: WorkerId, payload: Bytes) {
+        let envelope = match Envelope::peek(&payload) {
+            Ok(envelope) => envelope,
+            Err(error) => return self.broken(now, from, format!("it sent a frame that cannot be read: {error}")),
+        };
+        let role = match envelope.kind {
+            Some("result" | "discover") => Role::End,
+            Some("error") => Role::EndWithError,
+            Some("progress") => Role::Progress,
+            _ => Role::Event,
+        };
+        let Some(worker) = self.workers.get_mut(from) else { return };
+        // Late, doubled or invented: an answer to nothing, or one that cannot name its request.
+        let Some((id, key)) = envelope.request_id.and_then(|id| Some((id, *worker.in_flight.get(id)?))) else {
+            self.dropped += 1;
+            return;
+        };
+        if matches!(role, Role::Progress | Role::Event) {
+            if let Some(request) = self.requests.get(key) {
+                request.emit(payload, role == Role::Progress, &mut self.out);
+            }
+            return;
+        }
+        worker.in_flight.remove(id);
+        let group = worker.group;
+        let Some(request) = self.requests.take(key, &mut self.timers) else { return };
+        match request.owner {
+            Owner::Host(_) => {
+                self.poison.acquit(request.fingerprint);
+                let answer = match (role, request.cancel) {
+                    (Role::EndWithError, Some(Cause::Deadline)) => Answer::Error(timed_out(request.label())),
+                    _ => Answer::Forward(payload),
+                };
+                request.end(answer, &mut self.out);
+            }
+            Owner::Part(parent, worker) => self.part_done(now, parent, worker, decode(&payload)),
+            Owner::Handshake(worker) => self.learn(now, worker, &request.kind, decode(&payload)),
+        }
+        self.pump(group);
+    }
+}
+
+fn timed_out(label: &str) -> ErrorData {
+    ErrorData::new(ErrorKind::Timeout, format!("{label} took longer than its time limit and was cancelled"))
+}
+
+/// The data of a terminal frame; of an error frame, the error.
+pub(super) fn decode(payload: &Bytes) -> Outcome {
+    let failed = |text: String| Box::new(ErrorData::new(ErrorKind::Failed, text));
+    let envelope = Envelope::peek(payload).map_err(|error| failed(error.to_string()))?;
+    let data = envelope.decode_data(payload, &Limits::default()).map_err(|error| failed(error.to_string()))?;
+    match envelope.kind {
+        Some("error") => Err(ErrorData::from_map(data).map_or_else(|error| failed(error.to_string()), Box::new)),
+        _ => Ok(data),
+    }
+}

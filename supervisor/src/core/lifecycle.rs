@@ -1,0 +1,398 @@
+//! Workers from their start to their end, and the end of the whole fleet.
+
+use std::sync::Arc;
+
+use millwork_protocol::message::{ErrorData, ErrorKind, LoadError};
+use millwork_protocol::{Frame, MIN_PROTOCOL_VERSION, Map, Value};
+
+use super::policy::Next;
+use super::routing::protocol_version;
+use super::state::{Condemned, Known, WorkerId, WorkerState};
+use super::timers::Watch;
+use super::{Action, Answer, Cause, Core, Millis, Outcome, Owner, Place, Request, RequestKey, Timer};
+use crate::client::Route;
+
+/// What a worker is asked before it gets requests.
+const HANDSHAKE: [&str; 3] = ["discover", "worker.status", "provider.list"];
+/// How long requests have to end after they were cancelled by the shutdown.
+const CANCEL_AT_SHUTDOWN: Millis = 300;
+/// How long a worker whose stdin has been closed has until SIGTERM.
+const CLOSED_STDIN: Millis = 150;
+/// How long a worker whose stdout has ended may live on.
+const CLOSED_STDOUT: Millis = 200;
+/// So much of a dead worker's stderr goes into errors, in bytes.
+const TAIL_IN_ERRORS: usize = 2048;
+
+/// How far the shutdown has come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Shutdown {
+    Running,
+    /// Requests may still end by themselves.
+    Grace,
+    /// They have been cancelled.
+    Cancelling,
+    /// The workers are being ended.
+    Stopping,
+    Stopped,
+}
+
+impl Core {
+    fn change(&mut self, id: WorkerId, state: WorkerState, detail: Option<String>) {
+        if let Some(worker) = self.workers.get_mut(id).filter(|worker| worker.state != state) {
+            worker.state = state;
+            self.out.push(Action::Changed { worker: id, state, detail });
+        }
+    }
+
+    /// Starts a worker's next process.
+    pub(super) fn start(&mut self, now: Millis, id: WorkerId) {
+        let Some(worker) = self.workers.get_mut(id) else { return };
+        worker.run += 1;
+        worker.restarts = worker.run - 1;
+        worker.pid = None;
+        worker.started_at = now;
+        worker.ready_at = None;
+        worker.sent = 0;
+        worker.learning = Known::default();
+        worker.condemned = None;
+        let run = worker.run;
+        self.change(id, WorkerState::Starting, None);
+        self.watch(id, Watch::Ready, now.saturating_add(self.policy.ready_timeout));
+        self.out.push(Action::Spawn { worker: id, run });
+    }
+
+    fn watch(&mut self, id: WorkerId, watch: Watch, at: Millis) {
+        let run = self.workers.get(id).map_or(0, |worker| worker.run);
+        self.timers.add(at, Timer::Worker(id, run, watch));
+    }
+
+    /// The process is there. It is asked at once: the frames wait in its pipe until it is ready.
+    pub(super) fn spawned(&mut self, id: WorkerId, pid: u32) {
+        let Some(worker) = self.workers.get_mut(id) else { return };
+        worker.pid = Some(pid);
+        if worker.state != WorkerState::Starting {
+            return self.out.push(Action::Kill { worker: id });
+        }
+        for kind in HANDSHAKE {
+            let own_id = self.own_id();
+            let request = Request {
+                owner: Owner::Handshake(id),
+                frame: Some(Frame::message(kind, Some(&own_id), &Map::new())),
+                id: own_id,
+                kind: kind.into(),
+                route: Route::default(),
+                place: Place::Waiting,
+                fingerprint: 0,
+                due: Millis::MAX,
+                cancel: None,
+                overdue: false,
+            };
+            let key = self.requests.insert(request, &mut self.timers);
+            self.send(key, id);
+        }
+    }
+
+    /// An id for a request of the supervisor's own.
+    pub(super) fn own_id(&mut self) -> Arc<str> {
+        self.next_own_id += 1;
+        format!("{}{}", self.prefix, self.next_own_id).into()
+    }
+
+    /// It said READY, or answered as only a ready worker can.
+    pub(super) fn up(&mut self, now: Millis, id: WorkerId) {
+        if self.workers.get(id).is_some_and(|worker| worker.state == WorkerState::Starting) {
+            self.change(id, WorkerState::Discovering, None);
+            self.watch(id, Watch::Handshake, now.saturating_add(self.policy.handshake_timeout));
+        }
+    }
+
+    /// An answer to one of the questions of the handshake.
+    pub(super) fn learn(&mut self, now: Millis, id: WorkerId, question: &str, answer: Outcome) {
+        self.up(now, id);
+        let Some(worker) = self.workers.get_mut(id) else { return };
+        match (question, answer) {
+            ("discover", Ok(discover)) => {
+                let version = protocol_version(Some(&discover));
+                if version < i64::from(MIN_PROTOCOL_VERSION) {
+                    let reason =
+                        format!("it speaks protocol version {version}; {MIN_PROTOCOL_VERSION} is the oldest known");
+                    return self.condemn(now, id, reason, true);
+                }
+                worker.learning.discover = Some(discover);
+            }
+            ("discover", Err(error)) => {
+                let reason = format!("it answered discover with an error: {}", error.error);
+                return self.condemn(now, id, reason, true);
+            }
+            // The other two are younger than the protocol: a worker without them has no providers, and no status to show.
+            ("worker.status", answer) => worker.learning.status = Some(answer.unwrap_or_default()),
+            (_, answer) => {
+                let listed = answer.ok().and_then(|mut map| map.swap_remove("providers"));
+                let providers = listed.and_then(|value| match value {
+                    Value::List(providers) => Some(providers),
+                    _ => None,
+                });
+                worker.learning.providers = Some(providers.unwrap_or_default());
+            }
+        }
+        if worker.learning.is_complete() && worker.state == WorkerState::Discovering {
+            worker.known = Some(std::mem::take(&mut worker.learning));
+            worker.ready_at = Some(now);
+            worker.attempted = true;
+            let group = worker.group;
+            self.change(id, WorkerState::Ready, None);
+            self.rebuild_inventory();
+            self.release_waiting(now);
+            self.pump(group);
+        }
+    }
+
+    /// What the worker says is not what a worker says: it is replaced.
+    pub(super) fn broken(&mut self, now: Millis, id: WorkerId, cause: String) {
+        self.condemn(now, id, cause, true);
+        // Nothing that it may still say could be understood.
+        self.kill(id);
+    }
+
+    /// Its stdout has ended: its process should be next.
+    pub(super) fn closed(&mut self, now: Millis, id: WorkerId) {
+        self.watch(id, Watch::Closed, now.saturating_add(CLOSED_STDOUT));
+    }
+
+    /// Ends a worker that lives. What it still answers on the way counts.
+    pub(super) fn condemn(&mut self, now: Millis, id: WorkerId, reason: String, is_crash: bool) {
+        let Some(worker) = self.workers.get_mut(id) else { return };
+        if !worker.state.is_alive() || worker.condemned.is_some() {
+            return;
+        }
+        worker.condemned = Some(Condemned { reason: reason.clone(), is_crash, signal: "SIGTERM" });
+        self.change(id, WorkerState::Draining, Some(reason));
+        self.out.push(Action::Terminate { worker: id });
+        self.watch(id, Watch::Kill, now.saturating_add(self.policy.kill_grace));
+    }
+
+    fn kill(&mut self, id: WorkerId) {
+        if let Some(condemned) = self.workers.get_mut(id).and_then(|worker| worker.condemned.as_mut()) {
+            condemned.signal = "SIGKILL";
+        }
+        self.out.push(Action::Kill { worker: id });
+    }
+
+    /// A limit on a worker is due.
+    pub(super) fn worker_due(&mut self, now: Millis, id: WorkerId, watch: Watch) {
+        let Some(state) = self.workers.get(id).map(|worker| worker.state) else { return };
+        match (watch, state) {
+            (Watch::Ready, WorkerState::Starting) => {
+                let reason = format!("it did not say READY within {} ms", self.policy.ready_timeout);
+                self.condemn(now, id, reason, true);
+            }
+            (Watch::Handshake, WorkerState::Discovering) => {
+                let reason =
+                    format!("it did not answer discover and status within {} ms", self.policy.handshake_timeout);
+                self.condemn(now, id, reason, true);
+            }
+            (Watch::Terminate, state) if state.is_alive() => {
+                self.out.push(Action::Terminate { worker: id });
+                self.watch(id, Watch::Kill, now.saturating_add(self.policy.kill_grace));
+            }
+            (Watch::Closed, state) if state.is_alive() => self.broken(now, id, "it closed its stdout".to_owned()),
+            (Watch::Kill, state) if state.is_alive() => self.kill(id),
+            (Watch::Restart, WorkerState::BackingOff | WorkerState::Failed) => self.start(now, id),
+            _ => {}
+        }
+    }
+
+    /// The process is gone. Every request that it had ends here, or goes back to the queue where it had not begun.
+    pub(super) fn exited(&mut self, now: Millis, id: WorkerId, exit: &str, tail: &str) {
+        let Some(worker) = self.workers.get_mut(id) else { return };
+        if !worker.state.is_alive() {
+            return;
+        }
+        worker.pid = None;
+        worker.unwritten.clear();
+        let mut keys: Vec<RequestKey> = worker.in_flight.drain().map(|(_, key)| key).collect();
+        keys.sort_unstable();
+        let condemned = worker.condemned.take();
+        let uptime = worker.ready_at.take().map_or(0, |at| now.saturating_sub(at));
+        let group = worker.group;
+        let first_attempt = !std::mem::replace(&mut worker.attempted, true);
+        let death = describe(&worker.name, exit, tail, condemned.as_ref());
+        worker.last_error = Some(death.clone());
+
+        self.blame(now, &keys, condemned.is_none());
+        let mut again = Vec::new();
+        for key in keys {
+            if self
+                .requests
+                .get(key)
+                .is_some_and(|r| matches!(r.owner, Owner::Host(_)) && r.frame.is_some() && r.cancel.is_none())
+            {
+                again.push(key);
+            } else if let Some(request) = self.requests.take(key, &mut self.timers) {
+                self.bury(now, request, &death, condemned.as_ref());
+            }
+        }
+        self.requeue(&again, group);
+        self.succeed(now, id, uptime, condemned.as_ref(), death);
+        if first_attempt || self.workers.get(id).is_some_and(|worker| !worker.counts()) {
+            self.rebuild_inventory();
+        }
+        if first_attempt {
+            self.release_waiting(now);
+        }
+        match self.hopeless(group) {
+            Some(error) => self.fail_queue(group, &error),
+            None => self.pump(group),
+        }
+    }
+
+    /// A crash with a single request running is that request's doing.
+    fn blame(&mut self, now: Millis, keys: &[RequestKey], is_crash: bool) {
+        let begun = keys.iter().filter_map(|key| self.requests.get(*key)).filter(|request| request.frame.is_none());
+        let mut begun = begun.map(|request| (request.owner, request.fingerprint));
+        if let (true, Some((Owner::Host(_), fingerprint)), None) = (is_crash, begun.next(), begun.next()) {
+            self.poison.blame(fingerprint, now);
+        }
+    }
+
+    /// Ends a request whose worker died.
+    fn bury(&mut self, now: Millis, request: Request, death: &str, condemned: Option<&Condemned>) {
+        let signal = condemned.map_or("its end", |condemned| condemned.signal);
+        let error = match (request.cancel, request.overdue) {
+            (Some(Cause::Host | Cause::Shutdown), true) => {
+                let text = format!("cancelled; {} did not stop, so its worker was ended by {signal}", request.label());
+                ErrorData::new(ErrorKind::Cancelled, text)
+            }
+            (Some(Cause::Host | Cause::Shutdown), false) => {
+                ErrorData::new(ErrorKind::Cancelled, format!("cancelled; meanwhile {death}"))
+            }
+            (Some(Cause::Deadline), true) => {
+                let text = format!("timed out; {} did not stop, so its worker was ended by {signal}", request.label());
+                ErrorData::new(ErrorKind::Timeout, text)
+            }
+            (Some(Cause::Deadline), false) => {
+                ErrorData::new(ErrorKind::Timeout, format!("timed out; meanwhile {death}"))
+            }
+            (None, _) => ErrorData::new(ErrorKind::WorkerDied, format!("{} failed: {death}", request.label())),
+        };
+        match request.owner {
+            Owner::Part(parent, worker) => self.part_done(now, parent, worker, Err(Box::new(error))),
+            Owner::Host(_) | Owner::Handshake(_) => request.end(Answer::Error(error), &mut self.out),
+        }
+    }
+
+    /// Decides what becomes of a worker whose process is gone.
+    fn succeed(&mut self, now: Millis, id: WorkerId, uptime: Millis, condemned: Option<&Condemned>, death: String) {
+        if matches!(self.shutdown, Shutdown::Stopping | Shutdown::Stopped) {
+            return self.change(id, WorkerState::Stopped, None);
+        }
+        if condemned.is_some_and(|condemned| !condemned.is_crash) {
+            return self.start(now, id);
+        }
+        let jitter = now.wrapping_mul(31).wrapping_add(id as u64 * 7);
+        let Some(worker) = self.workers.get_mut(id) else { return };
+        let (state, wait) = match worker.crashes.add(uptime, jitter, &self.policy.restart) {
+            Next::BackOff(wait) => (WorkerState::BackingOff, wait),
+            Next::Open(wait) => (WorkerState::Failed, wait),
+        };
+        self.change(id, state, Some(death));
+        self.watch(id, Watch::Restart, now.saturating_add(wait));
+    }
+
+    /// The inventory, with workers that are still starting as load errors.
+    pub(super) fn inventory_so_far(&self) -> Map {
+        let mut discover = self.inventory.discover.clone();
+        let late = self.workers.iter().filter(|worker| !worker.attempted);
+        let errors = late.map(|worker| LoadError::new(&*worker.name, "start", "StillStarting", "it is still starting"));
+        let errors: Vec<Value> = errors.map(|error| error.into_map().into()).collect();
+        if let Some(Value::List(all)) = discover.get_mut("load_errors") {
+            all.extend(errors);
+        }
+        discover
+    }
+
+    pub(super) fn begin_shutdown(&mut self, now: Millis, at_once: bool) {
+        match self.shutdown {
+            Shutdown::Stopping | Shutdown::Stopped => {}
+            _ if at_once => self.stop_workers(now, true),
+            Shutdown::Running => {
+                self.shutdown = Shutdown::Grace;
+                self.timers.add(now.saturating_add(self.policy.shutdown_grace), Timer::Shutdown);
+            }
+            Shutdown::Grace | Shutdown::Cancelling => {}
+        }
+    }
+
+    pub(super) fn shutdown_due(&mut self, now: Millis) {
+        match self.shutdown {
+            Shutdown::Grace => {
+                self.shutdown = Shutdown::Cancelling;
+                for key in self.requests.of_hosts() {
+                    self.cancel(now, key, Cause::Shutdown);
+                }
+                self.timers.add(now.saturating_add(CANCEL_AT_SHUTDOWN), Timer::Shutdown);
+            }
+            Shutdown::Cancelling => self.stop_workers(now, true),
+            Shutdown::Running | Shutdown::Stopping | Shutdown::Stopped => {}
+        }
+    }
+
+    /// Moves the shutdown on as soon as nothing holds it back.
+    pub(super) fn continue_shutdown(&mut self, now: Millis) {
+        if matches!(self.shutdown, Shutdown::Grace | Shutdown::Cancelling) && self.requests.open() == 0 {
+            self.stop_workers(now, false);
+        }
+        if self.shutdown == Shutdown::Stopping && self.workers.iter().all(|worker| !worker.state.is_alive()) {
+            self.shutdown = Shutdown::Stopped;
+            self.out.push(Action::Stopped);
+        }
+    }
+
+    /// Ends every worker: by the end of its stdin, then SIGTERM, then SIGKILL. At once means without waiting for the first.
+    fn stop_workers(&mut self, now: Millis, at_once: bool) {
+        self.shutdown = Shutdown::Stopping;
+        for key in self.requests.of_hosts() {
+            let is_sent = self.requests.get(key).is_some_and(|request| matches!(request.place, Place::Sent { .. }));
+            match self.requests.get_mut(key) {
+                Some(request) if is_sent => {
+                    request.cancel.get_or_insert(Cause::Shutdown);
+                    request.overdue = true;
+                }
+                _ => self.cancel(now, key, Cause::Shutdown),
+            }
+        }
+        for id in 0..self.workers.len() {
+            let Some(worker) = self.workers.get_mut(id) else { continue };
+            if !worker.state.is_alive() {
+                self.change(id, WorkerState::Stopped, None);
+                continue;
+            }
+            worker.condemned.get_or_insert_with(|| Condemned {
+                reason: "the supervisor is shutting down".to_owned(),
+                is_crash: false,
+                signal: "SIGTERM",
+            });
+            self.change(id, WorkerState::Draining, None);
+            self.out.push(Action::CloseStdin { worker: id });
+            let patience = if at_once { 0 } else { CLOSED_STDIN };
+            self.watch(id, Watch::Terminate, now.saturating_add(patience));
+        }
+    }
+}
+
+/// How a worker ended, in a sentence with the end of its stderr.
+fn describe(name: &str, exit: &str, tail: &str, condemned: Option<&Condemned>) -> String {
+    let mut text = match condemned {
+        Some(condemned) => format!("worker `{name}` was ended because {} ({exit})", condemned.reason),
+        None if exit.contains("SIGKILL") => format!("worker `{name}` died ({exit}; the system may be out of memory)"),
+        None => format!("worker `{name}` died ({exit})"),
+    };
+    let tail = tail.trim_end();
+    let from = tail.len().saturating_sub(TAIL_IN_ERRORS);
+    let from = (from..=tail.len()).find(|at| tail.is_char_boundary(*at)).unwrap_or_default();
+    if let Some(tail) = tail.get(from..).filter(|tail| !tail.is_empty()) {
+        text.push_str(". Its last output:\n");
+        text.push_str(tail);
+    }
+    text
+}

@@ -1,0 +1,270 @@
+//! Requests in: taken up, refused, queued, sent, cancelled. What comes back for them is in [`answers`](super::answers).
+
+use millwork_protocol::Frame;
+use millwork_protocol::Map;
+use millwork_protocol::message::{ErrorData, ErrorKind};
+
+use super::lifecycle::Shutdown;
+use super::routing::Decision;
+use super::state::WorkerId;
+use super::{Answer, Cause, Core, Incoming, Millis, Owner, Place, Request, RequestKey};
+
+/// A host waits 30 s for `discover`: it hears before that what there is so far.
+const DISCOVER_WAIT: Millis = 25_000;
+
+impl Core {
+    pub(super) fn receive(&mut self, now: Millis, incoming: Incoming) {
+        let Incoming { host, id, kind, route, fingerprint, frame } = incoming;
+        let timeout = match &*kind {
+            "discover" => DISCOVER_WAIT,
+            _ => route.timeout_ms.unwrap_or(self.policy.request_timeout),
+        };
+        let request = Request {
+            owner: Owner::Host(host),
+            id,
+            kind,
+            route,
+            place: Place::Waiting,
+            frame: Some(frame),
+            fingerprint,
+            due: now.saturating_add(timeout),
+            cancel: None,
+            overdue: false,
+        };
+        if let Some(error) = self.objection(now, &request) {
+            return request.end(Answer::Error(error), &mut self.out);
+        }
+        self.route(now, request);
+    }
+
+    /// What speaks against a request whatever it is about.
+    fn objection(&self, now: Millis, request: &Request) -> Option<ErrorData> {
+        let Owner::Host(host) = request.owner else { return None };
+        if self.requests.find(host, &request.id).is_some() {
+            let text = format!("request id `{}` is still in flight: each request needs an id of its own", request.id);
+            return Some(ErrorData::new(ErrorKind::InvalidInput, text));
+        }
+        if matches!(self.shutdown, Shutdown::Stopping | Shutdown::Stopped) {
+            return Some(ErrorData::new(ErrorKind::Unavailable, "the supervisor is shutting down"));
+        }
+        if self.poison.is_poison(request.fingerprint, now) {
+            let text = format!("{} is refused: the same request has ended two workers lately", request.label());
+            return Some(ErrorData::new(ErrorKind::Poison, text));
+        }
+        None
+    }
+
+    /// Sends a request on its way, for the first time or again. Its timer runs while it is in the table.
+    fn route(&mut self, now: Millis, request: Request) {
+        match self.decide(&request) {
+            Decision::Group(group) => self.enqueue(request, group),
+            Decision::Gather => self.gather(now, request),
+            Decision::Answer(answer) => request.end(answer, &mut self.out),
+            Decision::Wait if self.is_full() => self.refuse_overload(request),
+            Decision::Wait => {
+                let key = self.requests.insert(request, &mut self.timers);
+                self.waiting.push_back(key);
+            }
+        }
+    }
+
+    fn is_full(&self) -> bool {
+        let queued: usize = self.groups.iter().map(|group| group.queue.len()).sum();
+        queued + self.waiting.len() >= self.policy.max_queued
+    }
+
+    fn refuse_overload(&mut self, request: Request) {
+        let text = format!("overloaded: {} requests wait already (max_queued)", self.policy.max_queued);
+        request.end(Answer::Error(ErrorData::new(ErrorKind::Overloaded, text)), &mut self.out);
+    }
+
+    fn enqueue(&mut self, mut request: Request, group: usize) {
+        if request.id.is_empty() {
+            let text = format!("{}: request_id must be text and not empty", request.kind);
+            return request.end(Answer::Error(ErrorData::new(ErrorKind::InvalidInput, text)), &mut self.out);
+        }
+        if let Some(error) = self.hopeless(group) {
+            return request.end(Answer::Error(error), &mut self.out);
+        }
+        let queue_is_empty = self.groups.get(group).is_none_or(|group| group.queue.is_empty());
+        request.place = Place::Queued(group);
+        match self.pick(group, &request.id).filter(|_| queue_is_empty) {
+            Some(worker) => {
+                let key = self.requests.insert(request, &mut self.timers);
+                self.send(key, worker);
+            }
+            None if self.is_full() => self.refuse_overload(request),
+            None => {
+                let key = self.requests.insert(request, &mut self.timers);
+                if let Some(group) = self.groups.get_mut(group) {
+                    group.queue.push_back(key);
+                }
+                self.pump(group);
+            }
+        }
+    }
+
+    /// Why nothing can be sent to a group any more, if so.
+    pub(super) fn hopeless(&self, group: usize) -> Option<ErrorData> {
+        let group = self.groups.get(group)?;
+        let mut members = group.workers.iter().filter_map(|id| self.workers.get(*id));
+        if members.clone().any(|worker| worker.counts()) {
+            return None;
+        }
+        let why =
+            members.find_map(|worker| worker.last_error.clone()).unwrap_or_else(|| "it has been stopped".to_owned());
+        let text = format!("worker `{}` is not available: {why}", group.name);
+        Some(ErrorData::new(ErrorKind::Unavailable, text))
+    }
+
+    /// The least busy worker of a group that takes a request with this id now.
+    fn pick(&self, group: usize, id: &str) -> Option<WorkerId> {
+        let members = self.groups.get(group)?.workers.iter().copied();
+        let free = members.filter_map(|id| Some((id, self.workers.get(id)?))).filter(|(_, worker)| worker.takes(id));
+        free.min_by_key(|(_, worker)| worker.in_flight.len()).map(|(id, _)| id)
+    }
+
+    /// Sends what waits for a group as far as its workers have room.
+    pub(super) fn pump(&mut self, group: usize) {
+        while let Some(key) = self.groups.get(group).and_then(|group| group.queue.front().copied()) {
+            let Some(request) = self.requests.get(key) else {
+                self.groups.get_mut(group).map(|group| group.queue.pop_front());
+                continue;
+            };
+            let Some(worker) = self.pick(group, &request.id) else { return };
+            self.groups.get_mut(group).map(|group| group.queue.pop_front());
+            self.send(key, worker);
+        }
+    }
+
+    /// Hands a request to a worker.
+    pub(super) fn send(&mut self, key: RequestKey, to: WorkerId) {
+        let (Some(request), Some(worker)) = (self.requests.get_mut(key), self.workers.get_mut(to)) else { return };
+        let Some(frame) = request.frame.clone() else { return };
+        request.place = Place::Sent { worker: to, start: worker.sent };
+        worker.in_flight.insert(request.id.clone(), key);
+        worker.unwritten.push_back(key);
+        self.push(to, frame);
+    }
+
+    /// Hands a frame to a worker and counts its bytes.
+    fn push(&mut self, to: WorkerId, frame: Frame) {
+        if let Some(worker) = self.workers.get_mut(to) {
+            worker.sent += frame.len() as u64;
+            self.out.push(super::Action::Send { worker: to, frame });
+        }
+    }
+
+    /// The pipe has taken bytes: requests that have begun can no longer be sent elsewhere, and need not be kept.
+    pub(super) fn wrote(&mut self, worker: WorkerId, total: u64) {
+        let Some(worker) = self.workers.get_mut(worker) else { return };
+        while let Some(key) = worker.unwritten.front() {
+            match self.requests.get(*key).map(|request| &request.place) {
+                Some(Place::Sent { start, .. }) if *start >= total => return,
+                _ => self.requests.drop_frame(*key),
+            }
+            worker.unwritten.pop_front();
+        }
+    }
+
+    /// Ends a request before its time: at once where no worker has it, else through its worker.
+    pub(super) fn cancel(&mut self, now: Millis, key: RequestKey, cause: Cause) {
+        let Some(request) = self.requests.get_mut(key) else { return };
+        let Place::Sent { worker, .. } = request.place else {
+            return self.drop_unsent(key, cause);
+        };
+        if request.cancel.is_some() {
+            return;
+        }
+        request.cancel = Some(cause);
+        let frame = Frame::message("cancel", Some(&request.id), &Map::new());
+        let due = now.saturating_add(self.policy.cancel_grace);
+        self.requests.postpone(key, due, &mut self.timers);
+        self.push(worker, frame);
+    }
+
+    /// Ends a request that no worker has.
+    fn drop_unsent(&mut self, key: RequestKey, cause: Cause) {
+        let Some(request) = self.requests.take(key, &mut self.timers) else { return };
+        match request.place {
+            Place::Queued(group) => {
+                if let Some(group) = self.groups.get_mut(group) {
+                    group.queue.retain(|other| *other != key);
+                }
+            }
+            Place::Waiting => self.waiting.retain(|other| *other != key),
+            Place::Sent { .. } | Place::Gathering(_) => {}
+        }
+        let was = if matches!(request.place, Place::Gathering(_)) {
+            "before all workers answered"
+        } else {
+            "before it was sent to a worker"
+        };
+        let error = match cause {
+            Cause::Host => ErrorData::new(ErrorKind::Cancelled, format!("cancelled {was}")),
+            Cause::Shutdown => {
+                ErrorData::new(ErrorKind::Cancelled, format!("cancelled {was}: the host closed the connection"))
+            }
+            Cause::Deadline => ErrorData::new(ErrorKind::Timeout, format!("timed out {was}")),
+        };
+        request.end(Answer::Error(error), &mut self.out);
+    }
+
+    /// A request's timer is due: its deadline, or the end of its grace after a cancel.
+    pub(super) fn request_due(&mut self, now: Millis, key: RequestKey) {
+        let Some(request) = self.requests.get_mut(key) else { return };
+        match (&request.place, request.owner) {
+            (_, Owner::Part(parent, worker)) => self.part_overdue(now, key, parent, worker),
+            (_, Owner::Handshake(_)) => {}
+            (Place::Waiting, _) if &*request.kind == "discover" => self.discover_now(key),
+            (Place::Sent { worker, .. }, _) if request.cancel.is_some() => {
+                let worker = *worker;
+                request.overdue = true;
+                let label = request.label().to_owned();
+                let grace = self.policy.cancel_grace;
+                let reason = format!("a cancelled request on it ({label}) did not stop within {grace} ms");
+                self.condemn(now, worker, reason, false);
+            }
+            _ => self.cancel(now, key, Cause::Deadline),
+        }
+    }
+
+    /// Answers `discover` while workers are still starting.
+    fn discover_now(&mut self, key: RequestKey) {
+        self.waiting.retain(|other| *other != key);
+        if let Some(request) = self.requests.take(key, &mut self.timers) {
+            let answer = Answer::Message("discover", self.inventory_so_far());
+            request.end(answer, &mut self.out);
+        }
+    }
+
+    /// Some first attempt has ended: decides again about what waited for it.
+    pub(super) fn release_waiting(&mut self, now: Millis) {
+        for key in std::mem::take(&mut self.waiting) {
+            if let Some(mut request) = self.requests.take(key, &mut self.timers) {
+                request.place = Place::Waiting;
+                self.route(now, request);
+            }
+        }
+    }
+
+    /// Puts requests that had not begun back to the head of their queue, in their order.
+    pub(super) fn requeue(&mut self, keys: &[RequestKey], group: usize) {
+        for key in keys.iter().rev() {
+            if let (Some(request), Some(group_)) = (self.requests.get_mut(*key), self.groups.get_mut(group)) {
+                request.place = Place::Queued(group);
+                group_.queue.push_front(*key);
+            }
+        }
+    }
+
+    /// Fails what waits for a group that will not come back.
+    pub(super) fn fail_queue(&mut self, group: usize, error: &ErrorData) {
+        let queue = self.groups.get_mut(group).map(|group| std::mem::take(&mut group.queue));
+        for key in queue.into_iter().flatten() {
+            if let Some(request) = self.requests.take(key, &mut self.timers) {
+                request.end(Answer::Error(error.clone()), &mut self.out);
+            }
+        }
+    }
+}

@@ -1,0 +1,176 @@
+//! The requests that have not ended. A [`Request`] leaves the table by value, and only a request by value can be ended.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use millwork_protocol::{Bytes, Frame};
+
+use super::poison::Fingerprint;
+use super::policy::Millis;
+use super::state::WorkerId;
+use super::timers::{Timer, Timers};
+use super::{Action, Answer, Outcome};
+use crate::client::Route;
+
+/// Whoever sends requests: the pipe, or the Rust clients in this process. Ids of two hosts never meet.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub(crate) struct HostId(pub(crate) u32);
+
+/// Names a request inside the state machine, in order of arrival.
+pub(crate) type RequestKey = u64;
+
+/// Who waits for the answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Owner {
+    Host(HostId),
+    /// A request to several workers, of which this is one part.
+    Part(RequestKey, WorkerId),
+    /// The supervisor, which is getting to know a worker.
+    Handshake(WorkerId),
+}
+
+/// How far a request has come.
+#[derive(Debug)]
+pub(super) enum Place {
+    /// It waits for the first attempt to start of some worker to end.
+    Waiting,
+    /// It waits for a worker of a group.
+    Queued(usize),
+    /// A worker has it. `start` is where its first byte stands in all that was ever sent to this run of the worker.
+    Sent { worker: WorkerId, start: u64 },
+    /// Several workers have a part of it.
+    Gathering(Vec<(WorkerId, Option<Outcome>)>),
+}
+
+/// Why a request is to end early.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Cause {
+    Host,
+    Deadline,
+    Shutdown,
+}
+
+#[derive(Debug)]
+pub(super) struct Request {
+    pub(super) owner: Owner,
+    pub(super) id: Arc<str>,
+    pub(super) kind: Arc<str>,
+    pub(super) route: Route,
+    pub(super) place: Place,
+    /// The encoded request, until its first byte has been written.
+    pub(super) frame: Option<Frame>,
+    pub(super) fingerprint: Fingerprint,
+    /// When its timer is due: the deadline, or the end of the grace after a cancel.
+    pub(super) due: Millis,
+    pub(super) cancel: Option<Cause>,
+    /// Whether it waited in vain long enough for its worker to be killed.
+    pub(super) overdue: bool,
+}
+
+impl Request {
+    /// What it is called in texts.
+    pub(super) fn label(&self) -> &str {
+        self.route.node_type.as_deref().unwrap_or(&self.kind)
+    }
+
+    pub(super) fn size(&self) -> usize {
+        self.frame.as_ref().map_or(0, Frame::len)
+    }
+
+    /// The one way to end a host's request.
+    pub(super) fn end(self, answer: Answer, out: &mut Vec<Action>) {
+        if let Owner::Host(host) = self.owner {
+            out.push(Action::End { host, id: self.id, answer });
+        }
+    }
+
+    /// Passes on a frame that does not end it.
+    pub(super) fn emit(&self, payload: Bytes, is_progress: bool, out: &mut Vec<Action>) {
+        if let Owner::Host(host) = self.owner {
+            out.push(Action::Emit { host, id: self.id.clone(), payload, is_progress });
+        }
+    }
+}
+
+#[derive(Debug, Default)]
+pub(super) struct Requests {
+    table: HashMap<RequestKey, Request>,
+    by_id: HashMap<(HostId, Arc<str>), RequestKey>,
+    next: RequestKey,
+    hosts: usize,
+    bytes: usize,
+}
+
+impl Requests {
+    pub(super) fn get(&self, key: RequestKey) -> Option<&Request> {
+        self.table.get(&key)
+    }
+
+    pub(super) fn get_mut(&mut self, key: RequestKey) -> Option<&mut Request> {
+        self.table.get_mut(&key)
+    }
+
+    pub(super) fn find(&self, host: HostId, id: &Arc<str>) -> Option<RequestKey> {
+        self.by_id.get(&(host, id.clone())).copied()
+    }
+
+    /// Takes a request in and sets its timer.
+    pub(super) fn insert(&mut self, request: Request, timers: &mut Timers) -> RequestKey {
+        let key = self.next;
+        self.next += 1;
+        if let Owner::Host(host) = request.owner {
+            self.by_id.insert((host, request.id.clone()), key);
+            self.hosts += 1;
+        }
+        self.bytes += request.size();
+        timers.add(request.due, Timer::Request(key));
+        self.table.insert(key, request);
+        key
+    }
+
+    /// Takes a request out, and its timer.
+    pub(super) fn take(&mut self, key: RequestKey, timers: &mut Timers) -> Option<Request> {
+        let request = self.table.remove(&key)?;
+        timers.remove(request.due, Timer::Request(key));
+        self.bytes -= request.size();
+        if let Owner::Host(host) = request.owner {
+            self.by_id.remove(&(host, request.id.clone()));
+            self.hosts -= 1;
+        }
+        Some(request)
+    }
+
+    /// Moves a request's timer.
+    pub(super) fn postpone(&mut self, key: RequestKey, due: Millis, timers: &mut Timers) {
+        if let Some(request) = self.table.get_mut(&key) {
+            timers.remove(request.due, Timer::Request(key));
+            request.due = due;
+            timers.add(due, Timer::Request(key));
+        }
+    }
+
+    /// Lets go of a request's bytes: it has begun to be written.
+    pub(super) fn drop_frame(&mut self, key: RequestKey) {
+        if let Some(request) = self.table.get_mut(&key) {
+            self.bytes -= request.size();
+            request.frame = None;
+        }
+    }
+
+    /// How many bytes of requests are kept.
+    pub(super) fn bytes(&self) -> usize {
+        self.bytes
+    }
+
+    /// How many requests of hosts have not ended.
+    pub(super) fn open(&self) -> usize {
+        self.hosts
+    }
+
+    /// The hosts' requests, oldest first.
+    pub(super) fn of_hosts(&self) -> Vec<RequestKey> {
+        let mut keys: Vec<RequestKey> = self.by_id.values().copied().collect();
+        keys.sort_unstable();
+        keys
+    }
+}

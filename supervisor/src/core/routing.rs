@@ -1,0 +1,215 @@
+//! Which worker a request belongs to, from what all workers have told. Whether that worker has room is the queue's business.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use millwork_protocol::message::{ErrorData, ErrorKind, LoadError};
+use millwork_protocol::{MIN_PROTOCOL_VERSION, Map, PROTOCOL_VERSION, Value, map};
+
+use super::requests::Request;
+use super::state::Worker;
+use super::{Answer, Core, Group};
+
+/// The messages of providers that there are. Others get the peers' own text.
+const PROVIDER_KINDS: [&str; 13] = [
+    "models",
+    "generate",
+    "stream",
+    "text_to_image",
+    "image_to_image",
+    "text_to_video",
+    "image_to_video",
+    "reference_to_video",
+    "text_to_audio",
+    "tts",
+    "tts_encoded",
+    "asr",
+    "embedding",
+];
+
+/// Where a request goes.
+#[derive(Debug)]
+pub(super) enum Decision {
+    /// To a worker of this group.
+    Group(usize),
+    /// To every ready worker; their answers are merged.
+    Gather,
+    /// Nowhere yet: workers are still starting.
+    Wait,
+    /// It is answered at once.
+    Answer(Answer),
+}
+
+/// What all workers have, merged.
+#[derive(Debug, Default)]
+pub(super) struct Inventory {
+    nodes: HashMap<Arc<str>, usize>,
+    providers: HashMap<Arc<str>, usize>,
+    /// The answer to `discover`.
+    pub(super) discover: Map,
+    /// The entries of `provider.list`.
+    pub(super) provider_list: Vec<Value>,
+    pub(super) load_errors: Vec<Value>,
+}
+
+impl Inventory {
+    /// Merges what the workers have told. The first worker that has a node or a provider keeps it.
+    pub(super) fn build(workers: &[Worker], groups: &[Group]) -> Self {
+        let mut merged = Self::default();
+        let mut nodes = Vec::new();
+        let mut version = i64::from(PROTOCOL_VERSION);
+        for (index, group) in groups.iter().enumerate() {
+            let members = || group.workers.iter().filter_map(|id| workers.get(*id));
+            let Some(known) = members().filter(|w| w.counts()).find_map(|w| w.known.as_ref()) else {
+                let failed = members().find(|w| w.attempted);
+                merged.load_errors.extend(failed.map(start_error));
+                continue;
+            };
+            let discover = known.discover.as_ref();
+            let list = |key: &str| discover.and_then(|d| d.get(key)).and_then(Value::as_list).unwrap_or_default();
+            version = version.min(protocol_version(discover));
+            merged.load_errors.extend(list("load_errors").iter().cloned());
+            for node in list("nodes") {
+                let Some(node_type) = node.get("node_type").and_then(Value::as_str) else { continue };
+                if let Some(first) = merged.nodes.get(node_type) {
+                    merged.load_errors.push(duplicate("node type", node_type, *first, group, groups));
+                } else {
+                    merged.nodes.insert(node_type.into(), index);
+                    nodes.push(node.clone());
+                }
+            }
+            for provider in known.providers.iter().flatten() {
+                let Some(id) = provider.get("id").and_then(Value::as_str) else { continue };
+                if let Some(first) = merged.providers.get(id) {
+                    merged.load_errors.push(duplicate("provider", id, *first, group, groups));
+                } else {
+                    merged.providers.insert(id.into(), index);
+                    merged.provider_list.push(provider.clone());
+                }
+            }
+        }
+        merged.discover = map! {
+            "protocol_version" => version,
+            "nodes" => nodes,
+            "load_errors" => merged.load_errors.clone(),
+        };
+        merged
+    }
+
+    pub(super) fn node_count(&self) -> usize {
+        self.nodes.len()
+    }
+
+    /// Why a node type is not there, where a load error says so.
+    fn explain(&self, node_type: &str) -> Option<String> {
+        let namespace = node_type.rsplit_once('.').map_or(node_type, |(namespace, _)| namespace);
+        let text = |error: &Value, key: &str| error.get(key).and_then(Value::as_str).unwrap_or_default().to_owned();
+        let concerns = |module: &str| {
+            // A module is named after the node, its namespace, or in Python the namespace under a package.
+            module == node_type
+                || module == namespace
+                || node_type.strip_prefix(module).is_some_and(|rest| rest.starts_with('.'))
+                || module.strip_suffix(namespace).is_some_and(|rest| rest.ends_with('.'))
+        };
+        let exact = self.load_errors.iter().find(|error| text(error, "module") == node_type);
+        let error = exact.or_else(|| self.load_errors.iter().find(|error| concerns(&text(error, "module"))))?;
+        Some(format!("{} did not load: {}", text(error, "module"), text(error, "error")))
+    }
+}
+
+/// The version that an answer to `discover` states; the first where it states none.
+pub(super) fn protocol_version(discover: Option<&Map>) -> i64 {
+    discover.and_then(|d| d.get("protocol_version")).and_then(Value::as_i64).unwrap_or(MIN_PROTOCOL_VERSION.into())
+}
+
+fn start_error(worker: &Worker) -> Value {
+    let error = worker.last_error.as_deref().unwrap_or("it is not ready");
+    LoadError::new(&*worker.name, "start", "WorkerFailed", error).into_map().into()
+}
+
+fn duplicate(what: &str, name: &str, first: usize, group: &Group, groups: &[Group]) -> Value {
+    let keeper = groups.get(first).map_or("", |g| &g.name);
+    let error = format!("{what} {name} comes from worker `{keeper}` already; that of `{}` is not used", group.name);
+    LoadError::new(name, "duplicate", "Duplicate", error).into_map().into()
+}
+
+impl Core {
+    /// Where a request goes as things stand.
+    pub(super) fn decide(&self, request: &Request) -> Decision {
+        match &*request.kind {
+            "execute" | "execute.stream" => self.by_node(request),
+            "discover" if self.all_attempted() => {
+                Decision::Answer(Answer::Message("discover", self.inventory.discover.clone()))
+            }
+            "worker.status" if self.has_ready() || self.all_attempted() => Decision::Gather,
+            "discover" | "worker.status" => Decision::Wait,
+            "provider.list" | "models.list_cached" | "models.evict" | "job.start" | "job.end" => {
+                if self.all_attempted() { Decision::Gather } else { Decision::Wait }
+            }
+            "models.download" | "models.delete" => self.first(request, |_| true),
+            "models.prepare" => self.first(request, |status| {
+                let backends = status.get("model_prepare_backends").and_then(Value::as_list);
+                let wanted = request.route.backend.as_deref();
+                backends.into_iter().flatten().any(|backend| backend.as_str() == wanted)
+            }),
+            kind => match kind.split_once('.') {
+                Some(("provider", message)) if PROVIDER_KINDS.contains(&message) => self.by_provider(request),
+                Some(("provider", _)) => {
+                    refuse(ErrorKind::UnknownMessage, format!("Unknown provider message type: {kind}"))
+                }
+                Some((program @ ("comfy" | "blender"), _)) => self.first(request, |status| {
+                    status.get(program).and_then(|s| s.get("enabled")).and_then(Value::as_bool) == Some(true)
+                }),
+                _ => refuse(ErrorKind::UnknownMessage, format!("Unknown message type: {kind}")),
+            },
+        }
+    }
+
+    fn by_node(&self, request: &Request) -> Decision {
+        let Some(node_type) = &request.route.node_type else {
+            return refuse(ErrorKind::InvalidInput, format!("{}: `node_type` is missing from the data", request.kind));
+        };
+        match self.inventory.nodes.get(node_type) {
+            Some(group) => Decision::Group(*group),
+            None if !self.all_attempted() => Decision::Wait,
+            None => {
+                let why = self.inventory.explain(node_type).map(|why| format!(" ({why})")).unwrap_or_default();
+                refuse(ErrorKind::UnknownNode, format!("Unknown node type: {node_type}{why}"))
+            }
+        }
+    }
+
+    fn by_provider(&self, request: &Request) -> Decision {
+        let Some(provider) = &request.route.provider else {
+            return refuse(ErrorKind::InvalidInput, format!("{}: `provider` is missing from the data", request.kind));
+        };
+        match self.inventory.providers.get(provider) {
+            Some(group) => Decision::Group(*group),
+            None if !self.all_attempted() => Decision::Wait,
+            None => refuse(ErrorKind::UnknownProvider, format!("Unknown provider: {provider}")),
+        }
+    }
+
+    /// The first group with a worker whose status fits.
+    fn first(&self, request: &Request, fits: impl Fn(&Map) -> bool) -> Decision {
+        if !self.all_attempted() {
+            return Decision::Wait;
+        }
+        let fitting = |worker: &&Worker| {
+            worker.counts() && worker.known.as_ref().and_then(|known| known.status.as_ref()).is_some_and(&fits)
+        };
+        match self.workers.iter().find(fitting) {
+            Some(worker) => Decision::Group(worker.group),
+            None => refuse(ErrorKind::Unavailable, format!("{} is not available: no worker offers it", request.kind)),
+        }
+    }
+
+    /// Merges the inventories again after one has changed.
+    pub(super) fn rebuild_inventory(&mut self) {
+        self.inventory = Inventory::build(&self.workers, &self.groups);
+    }
+}
+
+fn refuse(kind: ErrorKind, text: String) -> Decision {
+    Decision::Answer(Answer::Error(ErrorData::new(kind, text)))
+}

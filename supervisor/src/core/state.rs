@@ -1,0 +1,158 @@
+//! One worker as the state machine sees it, and the states that it goes through.
+//!
+//! ```text
+//! starting → discovering → ready → draining → stopped
+//!     └──────────┴───────────┴── crash → backing off → starting
+//!                                      → failed (circuit open) → starting, on trial
+//! ```
+
+use std::collections::{HashMap, VecDeque};
+use std::fmt;
+use std::sync::Arc;
+
+use millwork_protocol::{Map, Value};
+
+use super::policy::{Crashes, Millis};
+use super::requests::RequestKey;
+
+/// A worker's place in the fleet.
+pub(crate) type WorkerId = usize;
+
+/// Where a worker stands. Its text is what `worker.status` reports.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum WorkerState {
+    /// Its process is being started, or has not said READY.
+    Starting,
+    /// It is READY and is being asked what it has.
+    Discovering,
+    /// It takes requests.
+    Ready,
+    /// It takes no further requests and is about to end.
+    Draining,
+    /// It crashed, and starts again after a wait.
+    BackingOff,
+    /// It crashed too often: the circuit is open.
+    Failed,
+    /// It has ended for good.
+    Stopped,
+}
+
+impl WorkerState {
+    /// The state in one word.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Starting => "starting",
+            Self::Discovering => "discovering",
+            Self::Ready => "ready",
+            Self::Draining => "draining",
+            Self::BackingOff => "backing_off",
+            Self::Failed => "failed",
+            Self::Stopped => "stopped",
+        }
+    }
+
+    /// Whether there is a process, or is about to be one.
+    pub(super) fn is_alive(self) -> bool {
+        matches!(self, Self::Starting | Self::Discovering | Self::Ready | Self::Draining)
+    }
+}
+
+impl fmt::Display for WorkerState {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// Why a worker that lives is being ended.
+#[derive(Debug, Clone)]
+pub(super) struct Condemned {
+    /// The reason, for the errors of the requests that it takes along.
+    pub(super) reason: String,
+    /// Whether the worker is at fault, which counts as a crash.
+    pub(super) is_crash: bool,
+    /// The strongest signal that it was sent.
+    pub(super) signal: &'static str,
+}
+
+/// What a worker has told about itself.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Known {
+    pub(super) discover: Option<Map>,
+    pub(super) status: Option<Map>,
+    pub(super) providers: Option<Vec<Value>>,
+}
+
+impl Known {
+    pub(super) fn is_complete(&self) -> bool {
+        self.discover.is_some() && self.status.is_some() && self.providers.is_some()
+    }
+}
+
+#[derive(Debug)]
+pub(super) struct Worker {
+    /// Its name in texts; of several instances each has a number.
+    pub(super) name: String,
+    pub(super) group: usize,
+    pub(super) max_in_flight: usize,
+    pub(super) state: WorkerState,
+    /// Counts its processes: what comes from an earlier one is void.
+    pub(super) run: u32,
+    pub(super) pid: Option<u32>,
+    pub(super) started_at: Millis,
+    pub(super) ready_at: Option<Millis>,
+    /// The ids that it has been sent and has not ended.
+    pub(super) in_flight: HashMap<Arc<str>, RequestKey>,
+    /// Sent to its pipe, in order, and not begun to be written when last heard.
+    pub(super) unwritten: VecDeque<RequestKey>,
+    /// All bytes ever sent to this run.
+    pub(super) sent: u64,
+    /// What this run has told so far.
+    pub(super) learning: Known,
+    /// What the last complete run told.
+    pub(super) known: Option<Known>,
+    /// Whether the first attempt to start has ended, well or not.
+    pub(super) attempted: bool,
+    pub(super) condemned: Option<Condemned>,
+    pub(super) crashes: Crashes,
+    pub(super) restarts: u32,
+    pub(super) last_error: Option<String>,
+}
+
+impl Worker {
+    pub(super) fn new(name: String, group: usize, max_in_flight: usize) -> Self {
+        Self {
+            name,
+            group,
+            max_in_flight,
+            state: WorkerState::Stopped,
+            run: 0,
+            pid: None,
+            started_at: 0,
+            ready_at: None,
+            in_flight: HashMap::new(),
+            unwritten: VecDeque::new(),
+            sent: 0,
+            learning: Known::default(),
+            known: None,
+            attempted: false,
+            condemned: None,
+            crashes: Crashes::default(),
+            restarts: 0,
+            last_error: None,
+        }
+    }
+
+    /// Whether it can be sent a request with this id now.
+    pub(super) fn takes(&self, id: &str) -> bool {
+        self.state == WorkerState::Ready
+            && self.in_flight.len() < self.max_in_flight
+            && !self.in_flight.contains_key(id)
+    }
+
+    /// Whether its inventory counts: it is ready, or will be again by itself.
+    pub(super) fn counts(&self) -> bool {
+        !matches!(self.state, WorkerState::Failed | WorkerState::Stopped)
+    }
+}

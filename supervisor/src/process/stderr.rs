@@ -1,0 +1,152 @@
+//! A worker's stderr: always read, so that it never blocks; bounded in line length and in what is kept.
+
+use std::io::{self, Read};
+use std::process::ChildStderr;
+use std::sync::Arc;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use millwork_protocol::READY_LINE;
+use parking_lot::{Condvar, Mutex};
+use tokio::sync::mpsc;
+
+use super::{Log, Notice};
+
+/// Longer lines are passed on in pieces.
+const MAX_LINE: usize = 16 << 10;
+/// So much of the end is kept for errors.
+const TAIL: usize = 8 << 10;
+const STACK: usize = 256 << 10;
+
+/// The end of what a worker has said.
+#[derive(Debug, Default)]
+pub(super) struct Tail {
+    state: Mutex<(Vec<u8>, bool)>,
+    ended: Condvar,
+}
+
+impl Tail {
+    fn add(&self, bytes: &[u8]) {
+        let kept = &mut self.state.lock().0;
+        kept.extend_from_slice(bytes);
+        if kept.len() > 2 * TAIL {
+            kept.drain(..kept.len() - TAIL);
+        }
+    }
+
+    fn end(&self) {
+        self.state.lock().1 = true;
+        self.ended.notify_all();
+    }
+
+    /// The text, complete where the stream ends within `patience`: something else may hold the pipe open.
+    pub(super) fn take(&self, patience: Duration) -> String {
+        let until = Instant::now() + patience;
+        let mut state = self.state.lock();
+        while !state.1 && !self.ended.wait_until(&mut state, until).timed_out() {}
+        let from = state.0.len().saturating_sub(TAIL);
+        String::from_utf8_lossy(state.0.get(from..).unwrap_or_default()).into_owned()
+    }
+}
+
+/// Reads the stream to its end on a thread of its own.
+pub(super) fn drain(
+    mut stream: ChildStderr,
+    worker: usize,
+    run: u32,
+    name: String,
+    notices: mpsc::UnboundedSender<Notice>,
+    log: Log,
+) -> io::Result<Arc<Tail>> {
+    let tail = Arc::new(Tail::default());
+    let kept = tail.clone();
+    thread::Builder::new().name("stderr".to_owned()).stack_size(STACK).spawn(move || {
+        let mut lines = Lines::default();
+        let mut buffer = vec![0; MAX_LINE];
+        loop {
+            let read = match stream.read(&mut buffer) {
+                Ok(0) => break,
+                Ok(read) => read,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+                Err(_) => break,
+            };
+            lines.feed(buffer.get(..read).unwrap_or_default(), |line| {
+                if line.trim_ascii() == READY_LINE.as_bytes() {
+                    let _ = notices.send(Notice::Ready { worker, run });
+                } else {
+                    kept.add(line);
+                    kept.add(b"\n");
+                    log.worker(&name, &String::from_utf8_lossy(line));
+                }
+            });
+        }
+        lines.end(|line| {
+            kept.add(line);
+            log.worker(&name, &String::from_utf8_lossy(line));
+        });
+        kept.end();
+    })?;
+    Ok(tail)
+}
+
+/// Cuts bytes into lines of at most [`MAX_LINE`].
+#[derive(Debug, Default)]
+struct Lines {
+    rest: Vec<u8>,
+}
+
+impl Lines {
+    fn feed(&mut self, bytes: &[u8], mut line: impl FnMut(&[u8])) {
+        let mut pieces = bytes.split(|byte| *byte == b'\n').peekable();
+        while let Some(piece) = pieces.next() {
+            for part in piece.chunks(MAX_LINE) {
+                if self.rest.len() + part.len() > MAX_LINE {
+                    line(&std::mem::take(&mut self.rest));
+                }
+                self.rest.extend_from_slice(part);
+            }
+            if pieces.peek().is_some() {
+                line(self.rest.strip_suffix(b"\r").unwrap_or(&self.rest));
+                self.rest.clear();
+            }
+        }
+    }
+
+    fn end(self, line: impl FnOnce(&[u8])) {
+        if !self.rest.is_empty() {
+            line(&self.rest);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn lines(chunks: &[&[u8]]) -> Vec<Vec<u8>> {
+        let mut lines = Lines::default();
+        let mut out = Vec::new();
+        chunks.iter().for_each(|chunk| lines.feed(chunk, |line| out.push(line.to_vec())));
+        lines.end(|line| out.push(line.to_vec()));
+        out
+    }
+
+    #[test]
+    fn lines_come_whole_and_bounded() {
+        assert_eq!(lines(&[b"a\r\nb", b"c\n\nd"]), [b"a".to_vec(), b"bc".to_vec(), vec![], b"d".to_vec()]);
+        let long = lines(&[&vec![b'x'; 40_000], b"\nend"]);
+        assert!(long.iter().all(|line| line.len() <= MAX_LINE));
+        assert_eq!(long.iter().map(Vec::len).sum::<usize>(), 40_003);
+        assert_eq!(long.last().unwrap(), b"end");
+    }
+
+    #[test]
+    fn only_the_tail_is_kept() {
+        let tail = Tail::default();
+        (0..100).for_each(|_| tail.add(&[b'a'; 1000]));
+        tail.add(b"last words");
+        tail.end();
+        let text = tail.take(Duration::from_secs(60));
+        assert!(text.len() == TAIL && text.ends_with("last words"));
+    }
+}
