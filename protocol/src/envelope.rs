@@ -260,6 +260,7 @@ mod tests {
     fn names_what_is_no_map() {
         assert_eq!(Envelope::peek(&[0x93, 1, 2, 3]), Err(EnvelopeError::NotAMap { found: "list" }));
         assert_eq!(Envelope::peek(&[0x07]), Err(EnvelopeError::NotAMap { found: "int" }));
+        assert_eq!(Envelope::peek(&[0xa1, 0xf9]), Err(EnvelopeError::NotAMap { found: "bytes" }));
     }
 
     #[test]

@@ -27,8 +27,8 @@ impl Token<'_> {
             Token::Bool(_) => "bool",
             Token::Int(_) => "int",
             Token::Float(_) => "float",
-            Token::Str(_) => "str",
-            Token::Bin(_) => "bytes",
+            Token::Str(text) if std::str::from_utf8(text).is_ok() => "str",
+            Token::Str(_) | Token::Bin(_) => "bytes",
             Token::List(_) => "list",
             Token::Map(_) => "map",
         }
