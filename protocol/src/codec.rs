@@ -1,4 +1,4 @@
-//! MessagePack bytes to [`Value`] and back, within a budget. Which values a message is made of is not known here.
+//! MessagePack bytes to [`Value`](crate::Value) and back, within a budget. Which values a message is made of is not known here.
 //!
 //! Source: the MessagePack specification. Reading never allocates by what a header claims, only by what bytes are there.
 

@@ -10,9 +10,10 @@ mod common;
 
 use common::{fixture, json_fixture, same, untag};
 use millwork_protocol::codec::decode;
-use millwork_protocol::{Envelope, FrameEvent, FrameReader, Limits, Request};
+use millwork_protocol::message::{FRAMES, REQUESTS};
+use millwork_protocol::{Bytes, Envelope, FrameEvent, FrameReader, Limits, Request, Value};
 
-fn payloads(name: &str) -> Vec<millwork_protocol::Bytes> {
+fn payloads(name: &str) -> Vec<Bytes> {
     let mut reader = FrameReader::new(1 << 20);
     let bytes = std::fs::read(fixture(name)).unwrap();
     reader.space().extend_from_slice(&bytes);
@@ -62,4 +63,48 @@ fn msgpackr() {
 #[test]
 fn msgpack_javascript() {
     check("msgpack-javascript");
+}
+
+/// What `read` has lost of `sent`: nothing but keys that were nil, false or empty, which mean the same when absent.
+fn lost(sent: &Value, read: &Value, path: &str) -> Option<String> {
+    match (sent, read) {
+        (Value::Map(sent), Value::Map(read)) => sent.iter().find_map(|(key, value)| {
+            let path = format!("{path}.{key}");
+            let empty = match value {
+                Value::Nil | Value::Bool(false) => true,
+                Value::List(items) => items.is_empty(),
+                _ => false,
+            };
+            match read.get(key) {
+                Some(read) => lost(value, read, &path),
+                None => (!empty).then_some(path),
+            }
+        }),
+        (Value::List(sent), Value::List(read)) if sent.len() == read.len() => {
+            sent.iter().zip(read).enumerate().find_map(|(i, (sent, read))| lost(sent, read, &format!("{path}[{i}]")))
+        }
+        (sent, read) => (!same(sent, read)).then(|| path.to_owned()),
+    }
+}
+
+#[test]
+fn what_the_python_worker_answers() {
+    let limits = Limits::default();
+    let frames = payloads("nodetool.bin");
+    let cases = json_fixture("nodetool.json");
+    assert_eq!(frames.len(), cases.len());
+    for (payload, case) in frames.iter().zip(cases) {
+        let envelope = Envelope::peek(payload).unwrap();
+        let kind = envelope.kind.unwrap();
+        assert_eq!(case["type"], kind);
+        let data = envelope.decode_data(payload, &limits).unwrap();
+        let of_request = || {
+            let request = REQUESTS.iter().find(|request| case["request"] == request.kind)?;
+            if kind == "chunk" { request.chunk } else { request.answer }
+        };
+        let frame = FRAMES.iter().find(|frame| frame.kind == kind).unwrap();
+        let read = frame.data.or_else(of_request).unwrap();
+        let again = (read.normalise)(data.clone()).unwrap_or_else(|error| panic!("{case}: {error}"));
+        assert_eq!(lost(&data.into(), &again.into(), "data"), None, "{case}");
+    }
 }

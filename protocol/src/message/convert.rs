@@ -1,4 +1,4 @@
-//! From a [`Value`] to a Rust type and back, key by key. Which keys a message has is declared with [`message!`](super::macros).
+//! From a [`Value`] to a Rust type and back, key by key. Which keys a message has is declared with `message!`.
 
 use std::borrow::Cow;
 
