@@ -17,3 +17,6 @@ pub use client::{Client, Event, Execute, Pending, RequestError, Supervisor};
 pub use config::{Config, WorkerConfig};
 pub use error::Error;
 pub use millwork_protocol::message::ErrorKind;
+/// For `millwork bench`, which measures worker commands from outside a fleet.
+#[doc(hidden)]
+pub use process::piped as spawn_piped;

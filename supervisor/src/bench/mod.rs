@@ -7,7 +7,6 @@ mod linux;
 mod measure;
 mod peer;
 mod report;
-mod spawn;
 mod watch;
 
 use std::collections::BTreeSet;
@@ -17,6 +16,7 @@ use anyhow::{Context, Result};
 use millwork_protocol::{Bytes, Map, Value, map};
 
 use linux::Memory;
+pub(crate) use peer::NotStarted;
 use peer::Peer;
 pub(crate) use report::Report;
 use report::{Row, Unit};
@@ -88,6 +88,8 @@ impl Options {
 /// # Errors
 /// Where a worker does not start or is lost, with the end of its stderr.
 pub(crate) fn run(options: &Options, say: &dyn Fn(&str)) -> Result<Report> {
+    // Asked before pinning, which would leave one core to be seen.
+    let machine = linux::machine();
     if let Some(cpu) = options.pin {
         linux::pin(cpu)?;
     }
@@ -127,12 +129,17 @@ pub(crate) fn run(options: &Options, say: &dyn Fn(&str)) -> Result<Report> {
     say("exit");
     bench.exits()?;
     Ok(Report {
-        machine: linux::machine(),
+        machine,
         pinned: options.pin,
-        worker: options.command.join(" "),
-        other: options.other.as_ref().map(|command| command.join(" ")),
+        worker: shown(&options.command),
+        other: options.other.as_deref().map(shown),
         rows: bench.rows,
     })
+}
+
+/// A command as it can be typed.
+fn shown(command: &[String]) -> String {
+    shlex::try_join(command.iter().map(String::as_str)).unwrap_or_else(|_| command.join(" "))
 }
 
 struct Bench {
@@ -299,7 +306,7 @@ impl Contestant {
     fn start(&mut self) -> Result<(f64, f64)> {
         if self.role == Role::Reference {
             let begun = Instant::now();
-            spawn::piped(&["/bin/true".to_owned()])
+            millwork::spawn_piped(&["/bin/true".to_owned()])
                 .and_then(|mut child| child.wait())
                 .context("cannot run /bin/true")?;
             let hello = begun.elapsed().as_secs_f64();

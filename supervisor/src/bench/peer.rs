@@ -8,7 +8,6 @@ use std::process::{Child, ChildStderr, ChildStdin, ChildStdout};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use super::spawn;
 use anyhow::{Context, Result, anyhow, bail, ensure};
 use millwork_protocol::{Bytes, Envelope, Frame, Limits, Map, READY_LINE, Value};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
@@ -23,6 +22,11 @@ const STEP_LIMIT: Duration = Duration::from_secs(120);
 /// How long a child may live on after its stdin has closed.
 const EXIT_LIMIT: Duration = Duration::from_secs(10);
 
+/// A child that cannot be measured, as it does not run.
+#[derive(Debug, thiserror::Error)]
+#[error("{0} did not start")]
+pub(crate) struct NotStarted(String);
+
 /// A child process and its pipes. Dropping it kills what is left of it.
 pub(crate) struct Peer {
     name: String,
@@ -35,7 +39,7 @@ pub(crate) struct Peer {
     end: usize,
     tail: Arc<Tail>,
     watch: Watch,
-    /// The times from the start of the process to its READY line.
+    /// The time from the start of the process to its READY line.
     pub(crate) ready: Duration,
 }
 
@@ -43,22 +47,15 @@ impl Peer {
     /// Starts `command` and waits for its READY line, where it is a worker and has one.
     pub(crate) fn start(name: &str, command: &[String], is_worker: bool) -> Result<Self> {
         let begun = Instant::now();
-        let mut child = spawn::piped(command).with_context(|| format!("{name}: cannot start {}", command.join(" ")))?;
+        let mut child =
+            millwork::spawn_piped(command).with_context(|| command.join(" ")).context(NotStarted(name.to_owned()))?;
         let (Some(input), Some(output), Some(mut stderr)) =
             (child.stdin.take(), child.stdout.take(), child.stderr.take())
         else {
             bail!("{name}: no pipes");
         };
-        let tail = Arc::new(Tail::default());
-        if is_worker && let Err(error) = wait_ready(&mut stderr, begun + READY_LIMIT, &tail) {
-            end(&mut child);
-            return Err(error.context(format!("{name} did not become ready{}", tail.quote())));
-        }
-        let ready = begun.elapsed();
-        linux::prepare_pipe(&input)?;
-        linux::widen_pipe(&output);
-        tail.clone().follow(stderr);
-        Ok(Self {
+        // From here on, whatever goes wrong ends the child with it.
+        let mut peer = Self {
             name: name.to_owned(),
             watch: Watch::new(child.id()),
             child,
@@ -67,9 +64,18 @@ impl Peer {
             buffer: vec![0; 256 << 10],
             start: 0,
             end: 0,
-            tail,
-            ready,
-        })
+            tail: Arc::new(Tail::default()),
+            ready: Duration::ZERO,
+        };
+        if is_worker {
+            wait_ready(&mut stderr, begun + READY_LIMIT, &peer.tail)
+                .map_err(|error| anyhow!("{error}{}", peer.tail.quote()).context(NotStarted(name.to_owned())))?;
+        }
+        peer.ready = begun.elapsed();
+        peer.input.as_ref().map_or(Ok(()), linux::prepare_pipe)?;
+        linux::widen_pipe(&peer.output);
+        peer.tail.clone().follow(stderr);
+        Ok(peer)
     }
 
     pub(crate) fn pid(&self) -> u32 {
@@ -199,14 +205,10 @@ impl Peer {
 impl Drop for Peer {
     fn drop(&mut self) {
         self.watch.disarm();
-        end(&mut self.child);
+        // Both fail only where the process has gone already.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
     }
-}
-
-fn end(child: &mut Child) {
-    // Both fail only where the process has gone already.
-    let _ = child.kill();
-    let _ = child.wait();
 }
 
 /// Fails where the payload is an error frame or answers another request.

@@ -107,8 +107,10 @@ impl Report {
         let pinned = self.pinned.map_or_else(|| "not pinned".to_owned(), |cpu| format!("pinned to core {cpu}"));
         let other = self.other.as_ref().map_or_else(String::new, |other| format!("other:     {other}\n"));
         format!(
-            "worker:    {}\n{other}reference: a child that echoes raw bytes; for the start, /bin/true\nmachine:   {}; {pinned}\n\n{table}",
-            self.worker, self.machine
+            "worker:    {}\n{other}reference: a child that echoes raw bytes; for the start, /bin/true\nmachine:   {}; {pinned}\n\n{}",
+            self.worker,
+            self.machine,
+            table::text(&table)
         )
     }
 

@@ -2,9 +2,9 @@
 
 use indicatif::{ProgressBar, ProgressStyle};
 
-use super::failure::Outcome;
+use super::failure::{Failure, Outcome};
 use super::{fleet, out};
-use crate::bench::{self, Options};
+use crate::bench::{self, NotStarted, Options};
 
 /// Measures a worker from outside, beside a child that only echoes bytes.
 ///
@@ -59,6 +59,9 @@ pub(crate) fn run(args: &Args) -> Outcome {
         line.tick();
     });
     line.finish_and_clear();
-    let report = report?;
+    let report = report.map_err(|error| match error.downcast_ref::<NotStarted>() {
+        Some(_) => Failure::no_worker(format!("{error:#}")),
+        None => error.into(),
+    })?;
     if args.json { out::json(&report.to_json()) } else { out::line(&report.to_text()) }
 }

@@ -32,5 +32,5 @@ pub(crate) fn run(args: &Args) -> Outcome {
     for setting in &loaded.settings {
         table.add_row([&setting.key, &setting.value.to_string(), &setting.origin.to_string()]);
     }
-    out::line(&table.to_string())
+    out::line(&table::text(&table))
 }

@@ -52,12 +52,18 @@ impl Inventory {
     fn unknown(&self, node_type: &str) -> Failure {
         let known = self.nodes.iter().map(|node| node.node_type.as_str());
         let failure = Failure::usage(format!("no node {node_type:?}{}", suggest::phrase(node_type, known)));
-        let broken = self.load_errors.iter().find(|error| {
-            !error.module.is_empty() && (node_type.starts_with(&error.module) || error.module.contains(node_type))
-        });
+        let concerns = |error: &&LoadError| {
+            let module = error.module.as_str();
+            let is_its_own = !module.is_empty() && (node_type.starts_with(module) || module.contains(node_type));
+            // A worker that has not come up may have had it.
+            is_its_own || error.phase == "start"
+        };
+        let broken = self.load_errors.iter().find(concerns);
         match broken {
             Some(error) => failure.hint(format!("{} did not load: {}", error.module, error.error)),
-            None if node_type.starts_with("test.") => failure.hint("the test.* nodes are there with --test-nodes"),
+            None if node_type.starts_with("test.") && !self.nodes.iter().any(|n| n.node_type.starts_with("test.")) => {
+                failure.hint("the test.* nodes are there with --test-nodes")
+            }
             None => failure.hint("`millwork nodes` lists what there is"),
         }
     }

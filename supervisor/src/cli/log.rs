@@ -13,8 +13,9 @@ pub(crate) struct Args {
     /// How much to log: error, warn, info, debug, trace, or a filter such as millwork=debug.
     #[arg(long, value_name = "LEVEL", global = true, env = "MILLWORK_LOG")]
     log: Option<String>,
-    /// How logs look.
+    /// How logs look: human, or json with one object a line.
     #[arg(long, value_name = "FORMAT", global = true, value_enum, default_value_t = Format::Human)]
+    #[arg(hide_possible_values = true)]
     log_format: Format,
     /// Show tracebacks of failed nodes, and log more.
     #[arg(short, long, global = true)]
@@ -23,9 +24,7 @@ pub(crate) struct Args {
 
 #[derive(Debug, Clone, Copy, ValueEnum)]
 enum Format {
-    /// For a terminal.
     Human,
-    /// One JSON object a line.
     Json,
 }
 

@@ -32,7 +32,7 @@ use failure::{Failure, Outcome};
 
 /// Runs model and compute nodes in supervised worker processes.
 #[derive(Debug, Parser)]
-#[command(name = "millwork", version, max_term_width = 100, propagate_version = true)]
+#[command(name = "millwork", version, max_term_width = 100)]
 #[command(after_help = "\
 Start here:
   millwork nodes
@@ -50,7 +50,7 @@ enum Command {
     Nodes(nodes::Args),
     Status(status::Args),
     Serve(serve::Args),
-    /// Is a worker itself: the stock nodes behind stdin and stdout. `millwork worker --help` has its flags.
+    /// Is a worker: the stock nodes on stdin and stdout, as a host starts them.
     // Handled before any parsing; here only for the help.
     #[command(disable_help_flag = true)]
     Worker {

@@ -86,14 +86,14 @@ fn all(nodes: &[&NodeMetadata], load_errors: &[LoadError]) -> String {
             ]);
         }
         table::keep_whole(&mut table, 0);
-        parts.push(format!("{table}\n"));
+        parts.push(format!("{}\n", table::text(&table)));
     }
     if !load_errors.is_empty() {
         let mut table = table::new(&["did not load", "phase", "error", "why"]);
         for error in load_errors {
             table.add_row([&error.module, &error.phase, &error.error_type, &error.error]);
         }
-        parts.push(format!("{table}\n"));
+        parts.push(format!("{}\n", table::text(&table)));
     }
     parts.push(format!("{} nodes, {} load errors", nodes.len(), load_errors.len()));
     parts.join("\n")
@@ -119,14 +119,14 @@ fn one(node: &NodeMetadata) -> String {
             ]);
         }
         table::keep_whole(&mut table, 0);
-        parts.push(format!("{table}\n"));
+        parts.push(format!("{}\n", table::text(&table)));
     }
     let mut table = table::new(&["output", "type", ""]);
     for slot in &node.outputs {
         let stream = if slot.stream || node.is_streaming_output { "a stream" } else { "" };
         table.add_row([slot.name.as_str(), &types::text(&slot.ty), stream]);
     }
-    parts.push(format!("{table}\n"));
+    parts.push(format!("{}\n", table::text(&table)));
     if !node.required_settings.is_empty() {
         parts.push(format!("needs the secrets {}\n", node.required_settings.join(", ")));
     }

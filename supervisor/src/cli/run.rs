@@ -88,16 +88,17 @@ async fn run_on(args: &Args, client: &Client, progress: &mut Progress) -> Outcom
                 ended = pending.finish() => ended,
                 _ = ctrl_c() => return Err(Failure::failed("interrupted twice: not waited for the end of the node")),
             };
-            return Err(ended.map_or_else(Failure::from, |_| Failure::failed("interrupted")));
+            let how = ended.map_or_else(|error| error.message, |_| "the node had ended".to_owned());
+            return Err(Failure::failed(format!("interrupted: {how}")));
         }
     };
     sink.end()?;
+    progress.clear();
     let outputs = Outputs::from_result(node, result);
     if is_stream && outputs.is_empty() {
         return Ok(());
     }
     let files = outputs.save(&destinations, client, &inventory).await?;
-    progress.clear();
     if args.json { out::json(&outputs.to_json(&files)) } else { outputs.print(&files) }
 }
 

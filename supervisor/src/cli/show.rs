@@ -49,22 +49,27 @@ fn dataframe(map: &Map) -> Option<String> {
     for row in map.get("data")?.as_list()? {
         table.add_row(row.as_list()?.iter().map(plain));
     }
-    Some(table.to_string())
+    Some(table::text(&table))
 }
 
-/// Maps that all have the first one's keys, and plain values under them, as a table.
+/// Maps with plain values only, as a table; a row may lack a column.
 fn rows(items: &[Value]) -> Option<String> {
-    let names: Vec<&str> = items.first()?.as_map()?.keys().map(String::as_str).collect();
+    let mut names: Vec<&str> = Vec::new();
+    for item in items {
+        for (name, value) in item.as_map()? {
+            if matches!(value, Value::Map(_) | Value::List(_)) {
+                return None;
+            }
+            if !names.contains(&name.as_str()) {
+                names.push(name);
+            }
+        }
+    }
     let mut table = table::new(&names);
     for item in items {
-        let map = item.as_map().filter(|map| map.len() == names.len())?;
-        let cells: Option<Vec<String>> = names
-            .iter()
-            .map(|name| map.get(*name).filter(|v| !matches!(v, Value::Map(_) | Value::List(_))).map(plain))
-            .collect();
-        table.add_row(cells?);
+        table.add_row(names.iter().map(|name| item.get(name).map(plain).unwrap_or_default()));
     }
-    Some(table.to_string())
+    (!names.is_empty()).then(|| table::text(&table))
 }
 
 #[cfg(test)]
@@ -85,6 +90,8 @@ mod tests {
         let row = |label: &str, score: f64| Value::from(map! { "label" => label, "score" => score });
         let text = full(&Value::List(vec![row("seven", 0.75), row("one", 0.25)]));
         assert!(text.contains("label") && text.contains("seven") && !text.contains('{'), "{text}");
+        let lacking = full(&Value::List(vec![row("seven", 0.75), Value::from(map! { "label" => "one" })]));
+        assert!(lacking.contains("one") && !lacking.contains('{'), "{lacking}");
         let uneven = full(&Value::List(vec![row("seven", 0.75), 3.into()]));
         assert!(uneven.starts_with('['), "{uneven}");
         let frame = map! {

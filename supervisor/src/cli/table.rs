@@ -15,6 +15,11 @@ pub(crate) fn new(header: &[&str]) -> Table {
     table
 }
 
+/// The table as text, without spaces at the ends of lines.
+pub(crate) fn text(table: &Table) -> String {
+    table.trim_fmt()
+}
+
 /// Numbers stand under each other.
 pub(crate) fn align_right(table: &mut Table, column: usize) {
     if let Some(column) = table.column_mut(column) {

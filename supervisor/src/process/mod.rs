@@ -18,6 +18,7 @@ use tokio::sync::mpsc;
 
 pub(crate) use linux::grow_pipe;
 pub(crate) use log::Log;
+pub use spawn::piped;
 pub(crate) use wait::ProcessGroup;
 
 use crate::config::WorkerConfig;

@@ -38,6 +38,18 @@ pub(super) fn spawn(order: Order, notices: &mpsc::UnboundedSender<Notice>, log: 
     wait::watch(group.clone(), worker, run, tail, notices.clone()).map_err(|e| no_thread(&group, &e))
 }
 
+/// Starts a plain child on three pipes. It dies with the thread that starts it; everything else is the caller's.
+///
+/// # Errors
+/// Where there is no such program, or the system gives no process.
+pub fn piped(command: &[String]) -> io::Result<std::process::Child> {
+    let (program, arguments) = command.split_first().ok_or_else(|| io::Error::other("the command is empty"))?;
+    let mut command = Command::new(program);
+    command.args(arguments).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    linux::die_with_this_thread(&mut command);
+    command.spawn()
+}
+
 fn explain(program: &str, error: &io::Error) -> String {
     let hint = match error.kind() {
         io::ErrorKind::NotFound => ": there is no such program, or its folder (cwd) does not exist",
