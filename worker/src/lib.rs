@@ -36,15 +36,27 @@ mod blobs;
 mod cancel;
 mod context;
 pub mod convert;
+mod dispatch;
 mod error;
 pub mod gpu;
+mod in_flight;
+mod jobs;
 pub mod models;
 pub mod node;
 pub mod onnx;
+mod output;
 mod package;
 mod panics;
+mod pool;
 mod provider;
+mod registry;
+mod responder;
+mod serve;
+mod shutdown;
+mod stdio;
+mod system;
 pub mod testing;
+mod worker;
 mod workspace;
 
 pub use cancel::CancelToken;
@@ -56,6 +68,7 @@ pub use millwork_worker_macros::{Choice, Node, Outputs};
 pub use package::Package;
 pub use panics::{Panicked, contain};
 pub use provider::{Answer, Call, Provider, ProviderInfo, unsupported};
+pub use worker::{Options, Worker};
 pub use workspace::Workspace;
 
 /// What nearly every node needs.
@@ -67,5 +80,5 @@ pub mod prelude {
 
     pub use crate::convert::{Asset, Choice as _, DType, Image, Tensor};
     pub use crate::node::{Node as _, Outputs as _, Run, RunStream, Sink};
-    pub use crate::{Choice, Context, Error, ErrorKind, Node, Outputs, Package, Result, ResultExt, package};
+    pub use crate::{Choice, Context, Error, ErrorKind, Node, Outputs, Package, Result, ResultExt, Worker, package};
 }

@@ -31,6 +31,16 @@ impl Frame {
     /// Encodes `{type, request_id, data}`; large bytes in `data` are shared, not copied.
     #[must_use]
     pub fn message(kind: &str, request_id: Option<&str>, data: &Map) -> Self {
+        Self::encode(kind, request_id, |encoder| encoder.entries(data))
+    }
+
+    /// The same with `data` encoded already.
+    #[must_use]
+    pub fn encoded(kind: &str, request_id: Option<&str>, data: &Bytes) -> Self {
+        Self::encode(kind, request_id, |encoder| encoder.raw(data))
+    }
+
+    fn encode(kind: &str, request_id: Option<&str>, data: impl FnOnce(&mut Encoder)) -> Self {
         let mut encoder = Encoder::with_prefix(HEADER_LEN);
         encoder.map(3);
         encoder.str("type");
@@ -41,7 +51,7 @@ impl Frame {
             None => encoder.nil(),
         }
         encoder.str("data");
-        encoder.entries(data);
+        data(&mut encoder);
         let payload_len = encoder.len() - HEADER_LEN;
         // A payload beyond 32 bits cannot be told to the other side; whoever sends checks `payload_len` before.
         let pieces = encoder.finish(&u32::try_from(payload_len).unwrap_or(u32::MAX).to_be_bytes());

@@ -1,5 +1,7 @@
 //! What the GPU is: name, driver, whether it is one at all, and the limits that matter to a node.
 
+use millwork_protocol::{Map, map};
+
 use super::MAX_JOB_BYTES;
 
 /// The state of the service, as `worker.status` reports it.
@@ -23,6 +25,24 @@ impl GpuState {
         match self {
             Self::Ready(info) => Some(info),
             _ => None,
+        }
+    }
+
+    /// As `worker.status` reports it.
+    #[must_use]
+    pub fn to_map(&self) -> Map {
+        match self {
+            Self::NotStarted => map! { "state" => "not_started" },
+            Self::Unavailable { reason } => map! { "state" => "unavailable", "reason" => reason.as_str() },
+            Self::Ready(info) => map! {
+                "state" => "ready",
+                "name" => info.name.as_str(),
+                "backend" => info.backend,
+                "driver" => info.driver.as_str(),
+                "device_type" => info.device_type,
+                "software" => info.software,
+                "limits" => info.limits.to_map(),
+            },
         }
     }
 }
@@ -71,6 +91,19 @@ pub struct GpuLimits {
     pub max_workgroups: u32,
     /// All buffers of one job together, bytes. Ours, not the device's.
     pub max_job: u64,
+}
+
+impl GpuLimits {
+    /// As `worker.status` reports them.
+    fn to_map(self) -> Map {
+        map! {
+            "max_buffer" => self.max_buffer,
+            "max_storage_binding" => self.max_storage_binding,
+            "max_workgroup_invocations" => self.max_workgroup_invocations,
+            "max_workgroups" => self.max_workgroups,
+            "max_job" => self.max_job,
+        }
+    }
 }
 
 impl GpuInfo {

@@ -6,6 +6,7 @@ use std::fmt;
 use std::ops::Deref;
 use std::sync::Arc;
 
+use millwork_protocol::{Map, Value, map};
 use parking_lot::{Condvar, Mutex};
 
 #[cfg(test)]
@@ -75,6 +76,21 @@ pub struct CacheUsage {
     pub used_bytes: u64,
     /// Entries, most recently used first.
     pub entries: Vec<EntryUsage>,
+}
+
+impl CacheUsage {
+    /// As `worker.status` reports it.
+    #[must_use]
+    pub fn to_map(&self) -> Map {
+        let entries = self.entries.iter().map(|entry| {
+            Value::Map(map! { "name" => entry.name.as_str(), "bytes" => entry.bytes, "pinned" => entry.pinned })
+        });
+        map! {
+            "budget_bytes" => self.budget_bytes,
+            "used_bytes" => self.used_bytes,
+            "entries" => Value::List(entries.collect()),
+        }
+    }
 }
 
 /// One entry of [`CacheUsage`].
