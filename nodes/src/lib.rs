@@ -1,11 +1,25 @@
 //! The stock node packages. A folder a namespace, a file a family; each folder's `package` lists what it holds.
 
 mod control;
+mod test;
 
-use millwork_worker::Package;
+use std::ffi::OsString;
+use std::process::ExitCode;
 
-/// Every stock package.
+use millwork_worker::{Options, Package, Worker};
+
+/// The stock worker: serves every stock package with the arguments of a worker, the program's name not among them.
 #[must_use]
-pub fn packages() -> Vec<Package> {
-    vec![control::package()]
+pub fn main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
+    Worker::new().name("millwork-worker").packages(packages).serve_with(args)
+}
+
+/// Every stock package; `test.*` only where it is asked for.
+#[must_use]
+pub fn packages(options: &Options) -> Vec<Package> {
+    let mut packages = vec![control::package()];
+    if options.test_nodes {
+        packages.push(test::package());
+    }
+    packages
 }

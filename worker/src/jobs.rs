@@ -81,7 +81,9 @@ impl Jobs {
     /// Ends jobs that have been idle for `ttl`, until none is open.
     fn end_idle(&self, ttl: Duration) {
         let mut open = self.open.lock();
-        while let Some((job_id, due)) = open.iter().map(|(id, job)| (id.clone(), job.last_used + ttl)).min_by_key(|j| j.1) {
+        while let Some((job_id, due)) =
+            open.iter().map(|(id, job)| (id.clone(), job.last_used + ttl)).min_by_key(|j| j.1)
+        {
             if due > Instant::now() {
                 self.changed.wait_until(&mut open, due);
                 continue;

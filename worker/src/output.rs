@@ -96,7 +96,8 @@ impl Output {
             self.stalled.notify_one();
             self.flusher.get_or_init(|| {
                 let output = Arc::clone(self);
-                let spawned = std::thread::Builder::new().name("millwork-flush".into()).spawn(move || output.flush_forever());
+                let spawned =
+                    std::thread::Builder::new().name("millwork-flush".into()).spawn(move || output.flush_forever());
                 if let Err(error) = spawned {
                     tracing::error!(%error, "cannot start the thread that waits for a slow host");
                 }

@@ -51,7 +51,8 @@ impl Registry {
             for provider in package.providers {
                 let id = provider.info().id;
                 if registry.providers.contains_key(&id) {
-                    let error = format!("the package {name:?} has another provider of the id {id:?}; the first keeps it");
+                    let error =
+                        format!("the package {name:?} has another provider of the id {id:?}; the first keeps it");
                     registry.load_errors.push(LoadError::new(id, "metadata", "DuplicateProvider", error));
                 } else {
                     registry.providers.insert(id, provider);
@@ -65,7 +66,9 @@ impl Registry {
     pub(crate) fn node(&self, node_type: &str) -> Result<&Arc<Entry>> {
         self.nodes.get(node_type).ok_or_else(|| {
             // The same story as `discover` tells.
-            let reason = self.load_errors.iter().find(|e| e.module == node_type || node_type.strip_prefix(&e.module).is_some_and(|rest| rest.starts_with('.')));
+            let reason = self.load_errors.iter().find(|e| {
+                e.module == node_type || node_type.strip_prefix(&e.module).is_some_and(|rest| rest.starts_with('.'))
+            });
             let reason = reason.map(|e| format!(" (it did not load: {})", e.error)).unwrap_or_default();
             Error::new(ErrorKind::UnknownNode, format!("Unknown node type: {node_type}{reason}"))
         })
@@ -74,7 +77,11 @@ impl Registry {
     pub(crate) fn provider(&self, id: &str) -> Result<&dyn Provider> {
         self.providers.get(id).map(AsRef::as_ref).ok_or_else(|| {
             let known: Vec<&str> = self.providers.keys().map(String::as_str).collect();
-            let known = if known.is_empty() { "this worker has none".to_owned() } else { format!("there are {}", known.join(", ")) };
+            let known = if known.is_empty() {
+                "this worker has none".to_owned()
+            } else {
+                format!("there are {}", known.join(", "))
+            };
             Error::new(ErrorKind::UnknownProvider, format!("Unknown provider: {id} ({known})"))
         })
     }

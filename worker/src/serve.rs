@@ -40,9 +40,10 @@ pub(crate) fn stdio(args: &Args, packages: impl FnOnce() -> Vec<Package>) -> Exi
     let limits = Limits::from_values(env(MAX_FRAME_ENV).as_deref(), env(BLOB_CHUNK_ENV).as_deref());
     let output = Output::new(stdio.output);
     let in_flight = Arc::new(InFlight::default());
-    let watched = stdio.input.try_clone().and_then(|input| {
-        Shutdown::watch(input, Arc::clone(&output), Arc::clone(&in_flight), args.grace())
-    });
+    let watched = stdio
+        .input
+        .try_clone()
+        .and_then(|input| Shutdown::watch(input, Arc::clone(&output), Arc::clone(&in_flight), args.grace()));
     let closing = match watched {
         Ok(closing) => closing,
         Err(error) => {
@@ -87,7 +88,11 @@ fn read_frames(input: &OwnedFd, limits: Limits, dispatcher: &Dispatcher) {
                 FrameEvent::Frame(payload) => dispatcher.frame(payload),
                 FrameEvent::Oversized { claimed, max, head } => {
                     let text = head.iter().take(4).all(|b| b.is_ascii_graphic() || b.is_ascii_whitespace());
-                    let hint = if text { format!("; the bytes are text: {:?}", String::from_utf8_lossy(&head)) } else { String::new() };
+                    let hint = if text {
+                        format!("; the bytes are text: {:?}", String::from_utf8_lossy(&head))
+                    } else {
+                        String::new()
+                    };
                     let message = format!("Frame too large: {claimed} bytes exceeds limit {max} bytes{hint}");
                     dispatcher.refuse(None, &Error::new(ErrorKind::TooLarge, message));
                     if text {

@@ -45,11 +45,19 @@ impl Closing {
 
 impl Shutdown {
     /// Starts the watch. Call it before any other thread is started: signals are for this one alone.
-    pub(crate) fn watch(input: OwnedFd, output: Arc<Output>, in_flight: Arc<InFlight>, grace: Duration) -> std::io::Result<Closing> {
+    pub(crate) fn watch(
+        input: OwnedFd,
+        output: Arc<Output>,
+        in_flight: Arc<InFlight>,
+        grace: Duration,
+    ) -> std::io::Result<Closing> {
         let (closing, close) = rustix::pipe::pipe_with(rustix::pipe::PipeFlags::CLOEXEC)?;
         let signals = system::take_signals()?;
         let shutdown = Self { input, closing, output, in_flight, grace };
-        std::thread::Builder::new().name("millwork-watch".into()).stack_size(256 << 10).spawn(move || shutdown.run(signals))?;
+        std::thread::Builder::new()
+            .name("millwork-watch".into())
+            .stack_size(256 << 10)
+            .spawn(move || shutdown.run(signals))?;
         Ok(Closing(close))
     }
 

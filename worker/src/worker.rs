@@ -162,10 +162,22 @@ impl Worker {
 fn start_log(args: &Args) -> Result<(), tracing_subscriber::filter::ParseError> {
     let targets: Targets = args.log.parse()?;
     // What the GPU's drivers and tract have to say is for those who ask for it.
-    let quiet = [("wgpu_core", LevelFilter::ERROR), ("wgpu_hal", LevelFilter::ERROR), ("naga", LevelFilter::ERROR), ("tract", LevelFilter::WARN)];
-    let targets = quiet.into_iter().fold(Targets::new(), |all, (name, level)| all.with_target(name, level)).with_targets(targets.iter()).with_default(targets.default_level().unwrap_or(LevelFilter::INFO));
+    let quiet = [
+        ("wgpu_core", LevelFilter::ERROR),
+        ("wgpu_hal", LevelFilter::ERROR),
+        ("naga", LevelFilter::ERROR),
+        ("tract", LevelFilter::WARN),
+    ];
+    let targets = quiet
+        .into_iter()
+        .fold(Targets::new(), |all, (name, level)| all.with_target(name, level))
+        .with_targets(targets.iter())
+        .with_default(targets.default_level().unwrap_or(LevelFilter::INFO));
     let registry = tracing_subscriber::registry().with(targets);
-    let layer = tracing_subscriber::fmt::layer().with_writer(std::io::stderr).with_target(false).with_ansi(std::io::stderr().is_terminal());
+    let layer = tracing_subscriber::fmt::layer()
+        .with_writer(std::io::stderr)
+        .with_target(false)
+        .with_ansi(std::io::stderr().is_terminal());
     // A host that embeds a worker may have its own log already.
     let _ = match args.log_format {
         LogFormat::Human => registry.with(layer).try_init(),

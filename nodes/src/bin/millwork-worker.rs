@@ -1,2 +1,7 @@
-//! Placeholder.
-fn main() {}
+//! The stock worker as a program of its own.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    millwork_nodes::main(std::env::args_os().skip(1))
+}

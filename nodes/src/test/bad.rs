@@ -44,7 +44,7 @@ impl Run for Fail {
     type Output = Value;
 
     fn run(self, _: &Context) -> Result<Value> {
-        Err(Error::new(ErrorKind::from(self.kind), self.message))
+        Err(Error::new(ErrorKind::from(self.kind.as_str()), self.message))
     }
 }
 
@@ -151,7 +151,10 @@ impl Run for StdoutNoise {
                 unsafe { nix::libc::write(1, line.as_ptr().cast(), line.len()) };
             }
             Via::Child => {
-                #[expect(clippy::disallowed_methods, reason = "a node that starts a child on its own is what is tested")]
+                #[expect(
+                    clippy::disallowed_methods,
+                    reason = "a node that starts a child on its own is what is tested"
+                )]
                 let status = std::process::Command::new("printf").arg("%s\\n").arg(&self.text).status()?;
                 if !status.success() {
                     return Err(Error::failed(format!("printf ended with {status}")));

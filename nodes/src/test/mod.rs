@@ -11,5 +11,7 @@ pub(crate) fn package() -> Package {
     package!["test": good::Echo, good::Add, good::Sleep, good::Progress, good::Stream, good::BigBlob, good::NeedsSecret,
         bad::Spin, bad::Fail, bad::Panic, bad::Abort, bad::Alloc, bad::StdoutNoise]
     .provider(provider::TestProvider)
-    .load("test.Broken", |_| Err(Error::failed("this node is broken on purpose: it shows what a load error looks like")))
+    .load("test.Broken", |_| {
+        Err(Error::failed("this node is broken on purpose: it shows what a load error looks like"))
+    })
 }

@@ -15,8 +15,20 @@ const TTS_CHUNK: usize = 2400;
 
 impl Provider for TestProvider {
     fn info(&self) -> ProviderInfo {
-        let capabilities = ["generate", "stream", "text_to_image", "image_to_image", "text_to_video", "image_to_video",
-            "reference_to_video", "text_to_audio", "tts", "tts_encoded", "asr", "embedding"];
+        let capabilities = [
+            "generate",
+            "stream",
+            "text_to_image",
+            "image_to_image",
+            "text_to_video",
+            "image_to_video",
+            "reference_to_video",
+            "text_to_audio",
+            "tts",
+            "tts_encoded",
+            "asr",
+            "embedding",
+        ];
         ProviderInfo {
             id: "test".to_owned(),
             display_name: "Test".to_owned(),
@@ -85,11 +97,17 @@ impl Provider for TestProvider {
 }
 
 fn text(call: &Call<'_>, name: &str) -> Result<String> {
-    call.param(name).and_then(Value::as_str).map(str::to_owned).ok_or_else(|| Error::invalid(format!("`{name}` must be a text")))
+    call.param(name)
+        .and_then(Value::as_str)
+        .map(str::to_owned)
+        .ok_or_else(|| Error::invalid(format!("`{name}` must be a text")))
 }
 
 fn given(call: &Call<'_>, name: &str) -> Result<Bytes> {
-    call.param(name).cloned().and_then(Value::into_bytes).ok_or_else(|| Error::invalid(format!("`{name}` must be bytes")))
+    call.param(name)
+        .cloned()
+        .and_then(Value::into_bytes)
+        .ok_or_else(|| Error::invalid(format!("`{name}` must be bytes")))
 }
 
 fn media(call: &Call<'_>, name: &str) -> Result<Answer> {

@@ -52,7 +52,14 @@ impl Shared {
         self.answer(responder, &cancel.clone(), |responder| self.run(entry, execute, stream, cancel, responder));
     }
 
-    fn run(&self, entry: &Entry, mut execute: ExecuteRequest, stream: bool, cancel: CancelToken, responder: &Responder) -> Result<Map> {
+    fn run(
+        &self,
+        entry: &Entry,
+        mut execute: ExecuteRequest,
+        stream: bool,
+        cancel: CancelToken,
+        responder: &Responder,
+    ) -> Result<Map> {
         check_settings(entry, &execute)?;
         if let Some(job_id) = &execute.job_id {
             self.jobs.used(job_id, execute.node_id.as_deref());
@@ -97,11 +104,17 @@ impl Shared {
     fn send_chunked(&self, blobs: IndexMap<String, Bytes>, responder: &Responder) -> Result<()> {
         for (name, bytes) in blobs {
             let size = bytes.len() as u64;
-            responder.interim("blob.start", &BlobStart { name: name.clone(), size, ..BlobStart::default() }.into_map())?;
+            responder
+                .interim("blob.start", &BlobStart { name: name.clone(), size, ..BlobStart::default() }.into_map())?;
             let mut offset = 0;
             while offset < bytes.len() {
                 let end = bytes.len().min(offset + self.limits.blob_chunk);
-                let chunk = BlobChunk { name: name.clone(), offset: offset as u64, bytes: bytes.slice(offset..end), ..BlobChunk::default() };
+                let chunk = BlobChunk {
+                    name: name.clone(),
+                    offset: offset as u64,
+                    bytes: bytes.slice(offset..end),
+                    ..BlobChunk::default()
+                };
                 responder.interim("blob.chunk", &chunk.into_map())?;
                 offset = end;
             }
@@ -121,11 +134,16 @@ fn blob_value(blob: OneOrMany<Bytes>) -> Value {
 
 fn check_settings(entry: &Entry, execute: &ExecuteRequest) -> Result<()> {
     let given = |name: &&String| execute.secrets.0.get(*name).is_some_and(|value| !value.is_empty());
-    let missing: Vec<&str> = entry.metadata.required_settings.iter().filter(|name| !given(name)).map(String::as_str).collect();
+    let missing: Vec<&str> =
+        entry.metadata.required_settings.iter().filter(|name| !given(name)).map(String::as_str).collect();
     if missing.is_empty() {
         return Ok(());
     }
-    let text = format!("{} needs the setting {}: the host must send it in `secrets`", entry.metadata.node_type, missing.join(", "));
+    let text = format!(
+        "{} needs the setting {}: the host must send it in `secrets`",
+        entry.metadata.node_type,
+        missing.join(", ")
+    );
     Err(Error::new(ErrorKind::MissingSetting, text))
 }
 

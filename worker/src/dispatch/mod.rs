@@ -93,7 +93,11 @@ impl Dispatcher {
     fn discover(&self, id: Option<&str>) {
         let frame = Frame::encoded("discover", id, self.0.registry.discover());
         if frame.payload_len() > self.0.limits.max_frame {
-            let error = format!("the inventory takes {} bytes, over the frame limit of {}; serve fewer --namespaces", frame.payload_len(), self.0.limits.max_frame);
+            let error = format!(
+                "the inventory takes {} bytes, over the frame limit of {}; serve fewer --namespaces",
+                frame.payload_len(),
+                self.0.limits.max_frame
+            );
             return self.refuse(id, &Error::new(ErrorKind::TooLarge, error));
         }
         self.0.output.send(frame);
@@ -153,7 +157,9 @@ impl Shared {
             Ok(Err(error)) => responder.fail(&error),
             Err(panic) => {
                 tracing::error!(message = panic.message, "a node panicked");
-                responder.fail(&Error::new(ErrorKind::Panic, format!("panicked: {}", panic.message)).traceback(panic.backtrace));
+                responder.fail(
+                    &Error::new(ErrorKind::Panic, format!("panicked: {}", panic.message)).traceback(panic.backtrace),
+                );
             }
         }
         if self.services.gpu.wedged() {
@@ -164,13 +170,21 @@ impl Shared {
     /// A dispatch that never ends holds the device and cannot be called off: only a new process has a working one.
     fn abandon(&self) -> ! {
         tracing::error!("the GPU does not answer; this worker ends so that a new one can take its place");
-        self.in_flight.fail_all(&Error::new(ErrorKind::Unavailable, "the worker's GPU does not answer; it is being replaced").retryable());
+        self.in_flight.fail_all(
+            &Error::new(ErrorKind::Unavailable, "the worker's GPU does not answer; it is being replaced").retryable(),
+        );
         self.output.flush(std::time::Instant::now() + std::time::Duration::from_secs(2));
         crate::system::kill_descendants();
         crate::system::exit_now(EXIT_GPU_WEDGED)
     }
 
-    fn context(&self, responder: &Responder, cancel: CancelToken, identity: Identity, secrets: indexmap::IndexMap<String, String>) -> Context {
+    fn context(
+        &self,
+        responder: &Responder,
+        cancel: CancelToken,
+        identity: Identity,
+        secrets: indexmap::IndexMap<String, String>,
+    ) -> Context {
         Context {
             request_id: responder.voice().id().unwrap_or_default().to_owned(),
             identity,

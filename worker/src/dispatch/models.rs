@@ -1,6 +1,8 @@
 //! `job.*` and `models.*`: what is kept in memory for whom, and models on disk.
 
-use millwork_protocol::message::{EvictResult, JobEnd, JobEnded, JobStart, JobStarted, ModelDelete, ModelDownload, ModelEvict, ModelPrepare};
+use millwork_protocol::message::{
+    EvictResult, JobEnd, JobEnded, JobStart, JobStarted, ModelDelete, ModelDownload, ModelEvict, ModelPrepare,
+};
 use millwork_protocol::{Map, Value, map};
 
 use super::{Dispatcher, wrong};
@@ -20,7 +22,8 @@ impl Dispatcher {
         let end = JobEnd::from_map(data).map_err(wrong)?;
         let released = self.0.jobs.end(&end.job_id);
         let known = released.is_some();
-        Ok(JobEnded { job_id: end.job_id, released_nodes: released.unwrap_or_default(), known, ..JobEnded::default() }.into_map())
+        Ok(JobEnded { job_id: end.job_id, released_nodes: released.unwrap_or_default(), known, ..JobEnded::default() }
+            .into_map())
     }
 
     pub(super) fn evict(&self, data: Map) -> Result<Map> {

@@ -14,15 +14,30 @@ use crate::{CancelToken, Error, ErrorKind, Result};
 
 /// The calls that the protocol knows.
 const CALLS: &[&str] = &[
-    "models", "generate", "stream", "text_to_image", "image_to_image", "text_to_video", "image_to_video",
-    "reference_to_video", "text_to_audio", "tts", "tts_encoded", "asr", "embedding",
+    "models",
+    "generate",
+    "stream",
+    "text_to_image",
+    "image_to_image",
+    "text_to_video",
+    "image_to_video",
+    "reference_to_video",
+    "text_to_audio",
+    "tts",
+    "tts_encoded",
+    "asr",
+    "embedding",
 ];
 
 impl Dispatcher {
     pub(super) fn provider(&self, request_id: Option<&str>, call: &str, data: Map) {
         if call == "list" {
             let providers: Vec<Value> = self.0.registry.providers().map(|p| Value::Map(info(p))).collect();
-            return self.0.output.send(Frame::message("result", request_id, &map! { "providers" => Value::List(providers) }));
+            return self.0.output.send(Frame::message(
+                "result",
+                request_id,
+                &map! { "providers" => Value::List(providers) },
+            ));
         }
         if !CALLS.contains(&call) {
             let text = format!("Unknown provider message type: provider.{call}");
@@ -35,7 +50,9 @@ impl Dispatcher {
             let span = info_span!("provider", request_id = request.responder.voice().id(), call);
             let _entered = span.enter();
             let cancel = request.cancel;
-            shared.answer(request.responder, &cancel.clone(), |responder| shared.call(&call, request.data, cancel, responder));
+            shared.answer(request.responder, &cancel.clone(), |responder| {
+                shared.call(&call, request.data, cancel, responder)
+            });
         }));
     }
 }
@@ -54,7 +71,9 @@ fn info(provider: &dyn crate::Provider) -> Map {
 impl Shared {
     fn call(&self, kind: &str, mut data: Map, cancel: CancelToken, responder: &Responder) -> Result<Map> {
         let id = data.shift_remove("provider").and_then(|id| id.as_str().map(str::to_owned));
-        let id = id.ok_or_else(|| Error::invalid(format!("provider.{kind} needs `provider`: the id of one from provider.list")))?;
+        let id = id.ok_or_else(|| {
+            Error::invalid(format!("provider.{kind} needs `provider`: the id of one from provider.list"))
+        })?;
         let provider = self.registry.provider(&id)?;
         let secrets: IndexMap<String, String> = data
             .shift_remove("secrets")
