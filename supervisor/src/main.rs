@@ -17,6 +17,12 @@ fn main() -> ExitCode {
     }
 }
 
+#[cfg(feature = "stock")]
+fn worker(args: impl Iterator<Item = OsString>) -> ExitCode {
+    millwork_nodes::main(args)
+}
+
+#[cfg(not(feature = "stock"))]
 fn worker(_: impl Iterator<Item = OsString>) -> ExitCode {
     eprintln!("error: this millwork was built without the stock nodes; name workers in millwork.toml");
     ExitCode::from(2)
