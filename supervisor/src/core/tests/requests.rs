@@ -1,0 +1,251 @@
+//! Requests: where they go, what they wait for, and how they end.
+
+use super::*;
+
+#[test]
+fn bytes_pass_both_ways_untouched() {
+    let mut sim = Sim::ready(&[("a", 1, 1), ("b", 1, 1)]);
+    sim.execute("x", "b");
+    assert_eq!(sim.sent.last().unwrap(), "execute x > 1");
+    sim.reply(1, "progress", "x", &map! { "progress" => 1 });
+    sim.reply(1, "whatever.new", "x", &map! {});
+    assert_eq!(sim.emitted, ["x", "x"]);
+    let data = map! { "outputs" => map! { "output" => 7 } };
+    sim.reply(1, "result", "x", &data);
+    assert_eq!(sim.end("x"), &Answer::Forward(payload("result", "x", &data)));
+    // Doubled and invented ends are dropped.
+    sim.reply(1, "result", "x", &data);
+    sim.reply(1, "result", "nobody", &data);
+    assert_eq!(sim.core.dropped, 2);
+}
+
+#[test]
+fn requests_wait_for_the_first_attempts_and_then_know_their_place() {
+    let mut sim = Sim::new(&[("a", 1, 4), ("b", 1, 4)], &config());
+    sim.execute("x", "a");
+    sim.execute("y", "b");
+    sim.request("d", "discover", map! {});
+    sim.spawn(1);
+    sim.come_up(0);
+    assert_eq!(sim.sent.last().unwrap(), "execute x > 0");
+    assert!(sim.is_open("y") && sim.is_open("d"));
+    sim.die(1);
+    assert_eq!(sim.error("y").0, ErrorKind::UnknownNode);
+    let discover = sim.message("d");
+    assert_eq!(discover.get("nodes").unwrap().as_list().unwrap().len(), 1);
+    assert!(discover.get("load_errors").unwrap().to_json().to_string().contains("last words"));
+}
+
+#[test]
+fn discover_is_answered_before_the_host_gives_up() {
+    let mut sim = Sim::new(&[("a", 1, 1), ("b", 1, 1)], &config());
+    sim.come_up(0);
+    sim.request("d", "discover", map! {});
+    sim.spawn(1);
+    sim.handle(Event::Ready { worker: 1, run: 1 });
+    sim.advance(25_000);
+    assert!(sim.message("d").get("load_errors").unwrap().to_json().to_string().contains("still starting"));
+}
+
+#[test]
+fn a_missing_node_tells_the_story_of_its_load_error() {
+    let mut sim = Sim::ready(&[("a", 1, 1)]);
+    sim.request("plain", "execute", map! { "node_type" => "z.Node" });
+    assert_eq!(sim.error("plain"), (ErrorKind::UnknownNode, "Unknown node type: z.Node"));
+    sim.request("lost", "execute", map! { "node_type" => "a.lost.Node" });
+    assert_eq!(sim.error("lost").1, "Unknown node type: a.lost.Node (pkg.a.lost did not load: no disk)");
+    sim.request("none", "execute", map! {});
+    assert_eq!(sim.error("none").0, ErrorKind::InvalidInput);
+    sim.request("p", "provider.generate", map! { "provider" => "zz" });
+    assert_eq!(sim.error("p"), (ErrorKind::UnknownProvider, "Unknown provider: zz"));
+    sim.request("q", "provider.zap", map! { "provider" => "zz" });
+    assert_eq!(sim.error("q").1, "Unknown provider message type: provider.zap");
+    sim.request("r", "zap", map! {});
+    assert_eq!(sim.error("r").1, "Unknown message type: zap");
+    sim.request("s", "comfy.run", map! {});
+    assert_eq!(sim.error("s").0, ErrorKind::Unavailable);
+    sim.request("t", "provider.generate", map! { "provider" => "a-ai" });
+    assert_eq!(sim.sent.last().unwrap(), "provider.generate t > 0");
+}
+
+#[test]
+fn the_least_busy_instance_gets_the_request_and_the_rest_queues_up_to_a_bound() {
+    let mut sim = Sim::ready(&[("a", 2, 2)]);
+    (0..10).for_each(|i| sim.execute(&format!("r{i}"), "a"));
+    let executes: Vec<&String> = sim.sent.iter().filter(|s| s.starts_with("execute")).collect();
+    assert_eq!(executes, ["execute r0 > 0", "execute r1 > 1", "execute r2 > 0", "execute r3 > 1"]);
+    assert!(sim.is_open("r7"));
+    assert_eq!((sim.error("r8").0, sim.error("r9").0), (ErrorKind::Overloaded, ErrorKind::Overloaded));
+    sim.reply(1, "result", "r3", &map! {});
+    assert_eq!(sim.sent.last().unwrap(), "execute r4 > 1");
+}
+
+#[test]
+fn an_id_in_flight_is_refused_and_another_hosts_same_id_waits_its_turn() {
+    let mut sim = Sim::ready(&[("a", 1, 4)]);
+    sim.execute("x", "a");
+    let other = HostId(2);
+    sim.request_from(other, "x", "execute", map! { "node_type" => "a.Node" });
+    assert_eq!(sim.sent.iter().filter(|s| s.starts_with("execute x")).count(), 1);
+    sim.reply(0, "result", "x", &map! {});
+    assert!(!sim.is_open("x") && !sim.ended.contains_key(&(other, "x".to_owned())));
+    assert_eq!(sim.sent.iter().filter(|s| s.starts_with("execute x")).count(), 2);
+    sim.reply(0, "result", "x", &map! {});
+    assert!(sim.ended.contains_key(&(other, "x".to_owned())));
+}
+
+#[test]
+fn reusing_an_id_in_flight_is_an_error() {
+    let mut sim = Sim::ready(&[("a", 1, 4)]);
+    sim.execute("x", "a");
+    sim.core.handle(0, Event::Request(incoming("x")));
+    let actions = std::mem::take(sim.core.actions());
+    assert!(
+        matches!(&actions[..], [Action::End { answer: Answer::Error(e), .. }] if e.error.contains("still in flight"))
+    );
+}
+
+fn incoming(id: &str) -> Incoming {
+    let frame = Frame::message("execute", Some(id), &map! {});
+    Incoming { host: HOST, id: id.into(), kind: "execute".into(), route: Route::default(), fingerprint: 0, frame }
+}
+
+#[test]
+fn cancel_ends_a_queued_request_at_once_and_forwards_for_a_sent_one() {
+    let mut sim = Sim::ready(&[("a", 1, 1)]);
+    sim.execute("x", "a");
+    sim.execute("y", "a");
+    sim.cancel("y");
+    assert_eq!(sim.error("y").0, ErrorKind::Cancelled);
+    sim.cancel("x");
+    sim.cancel("x");
+    sim.cancel("unknown");
+    assert_eq!(sim.sent.iter().filter(|s| *s == "cancel x > 0").count(), 1);
+    let data = map! { "error" => "cancelled" };
+    sim.reply(0, "error", "x", &data);
+    assert_eq!(sim.end("x"), &Answer::Forward(payload("error", "x", &data)));
+    sim.advance(10_000);
+    assert!(!sim.processes[0].terminated);
+}
+
+#[test]
+fn a_worker_that_ignores_cancel_is_replaced_and_its_neighbours_are_told_or_retried() {
+    let mut sim = Sim::ready(&[("a", 1, 3)]);
+    sim.execute("stuck", "a");
+    sim.execute("neighbour", "a");
+    sim.pipes_flow = false;
+    sim.execute("unbegun", "a");
+    sim.execute("queued", "a");
+    sim.cancel("stuck");
+    sim.advance(1000);
+    assert!(sim.processes[0].terminated && !sim.processes[0].killed);
+    sim.pipes_flow = true;
+    sim.die(0);
+    let (kind, text) = sim.error("stuck");
+    assert!(kind == ErrorKind::Cancelled && text.contains("ended by SIGTERM"), "{text}");
+    let (kind, text) = sim.error("neighbour");
+    assert!(kind == ErrorKind::WorkerDied && text.contains("a cancelled request on it"), "{text}");
+    // Replaced at once: it was not the worker's crash.
+    assert_eq!(sim.state(0), WorkerState::Starting);
+    sim.come_up(0);
+    let last: Vec<&str> = sim.sent.iter().rev().take(2).map(String::as_str).collect();
+    assert_eq!(last, ["execute queued > 0", "execute unbegun > 0"]);
+}
+
+#[test]
+fn a_deadline_covers_the_queue_the_write_and_the_work() {
+    let mut sim = Sim::ready(&[("a", 1, 1)]);
+    let timed = |id: &str| (id.to_owned(), map! { "node_type" => "a.Node", "timeout_ms" => 50 });
+    sim.pipes_flow = false;
+    let (id, data) = timed("unwritten");
+    sim.request(&id, "execute", data);
+    let (id, data) = timed("queued");
+    sim.request(&id, "execute", data);
+    sim.advance(50);
+    assert_eq!(sim.error("queued").0, ErrorKind::Timeout);
+    assert_eq!(sim.sent.last().unwrap(), "cancel unwritten > 0");
+    sim.advance(1000);
+    assert!(sim.processes[0].terminated);
+    sim.die(0);
+    assert_eq!(sim.error("unwritten").0, ErrorKind::Timeout);
+    sim.pipes_flow = true;
+    sim.come_up(0);
+    let (id, data) = timed("polite");
+    sim.request(&id, "execute", data);
+    sim.advance(50);
+    sim.reply(0, "error", "polite", &map! { "error" => "cancelled" });
+    assert_eq!(sim.error("polite").0, ErrorKind::Timeout);
+}
+
+#[test]
+fn death_fails_what_had_begun_and_retries_what_had_not() {
+    let mut sim = Sim::ready(&[("a", 2, 2)]);
+    sim.execute("begun", "a");
+    sim.pipes_flow = false;
+    sim.execute("other", "a");
+    sim.execute("unbegun", "a");
+    assert_eq!(sim.sent.last().unwrap(), "execute unbegun > 0");
+    sim.die(0);
+    let (kind, text) = sim.error("begun");
+    assert_eq!(kind, ErrorKind::WorkerDied);
+    assert_eq!(text, "a.Node failed: worker `a/1` died (signal 11 (SIGSEGV)). Its last output:\nlast words");
+    assert_eq!(sim.sent.last().unwrap(), "execute unbegun > 1");
+}
+
+#[test]
+fn a_request_that_kills_two_workers_is_poison() {
+    let mut sim = Sim::ready(&[("a", 1, 1)]);
+    let deadly = || map! { "node_type" => "a.Node", "fields" => map! { "x" => 13 } };
+    for id in ["one", "two"] {
+        sim.request(id, "execute", deadly());
+        sim.die(0);
+        assert_eq!(sim.error(id).0, ErrorKind::WorkerDied);
+        sim.advance(1000);
+        sim.come_up(0);
+    }
+    sim.request("three", "execute", deadly());
+    assert_eq!(sim.error("three").0, ErrorKind::Poison);
+    sim.execute("harmless", "a");
+    assert!(sim.is_open("harmless"));
+}
+
+#[test]
+fn answers_of_several_workers_are_merged() {
+    let mut sim = Sim::ready(&[("a", 1, 1), ("b", 1, 1)]);
+    sim.request("e", "models.evict", map! { "job_id" => "j" });
+    for (worker, freed) in [(0, 1.5), (1, 2.0)] {
+        let id = sim.take_id(worker, "models.evict");
+        let evicted = vec![Value::from(format!("m{worker}")), Value::from("same")];
+        sim.reply(worker, "result", &id, &map! { "evicted" => evicted, "freed_vram_gb" => freed });
+    }
+    let merged = map! { "evicted" => vec!["m0", "same", "m1"], "freed_vram_gb" => 3.5 };
+    assert_eq!(sim.message("e"), &merged);
+    sim.request("s", "worker.status", map! {});
+    let id = sim.take_id(0, "worker.status");
+    sim.reply(0, "result", &id, &map! { "namespaces" => vec!["fresh"], "comfy" => map! { "enabled" => true } });
+    // The other one does not answer: its last known status is used.
+    sim.advance(5000);
+    let status = sim.message("s");
+    assert_eq!(status.get("namespaces"), Some(&Value::from(vec!["fresh", "b"])));
+    assert_eq!(status.get("comfy"), Some(&Value::Map(map! { "enabled" => true })));
+    assert_eq!((status.get("node_count"), status.get("provider_count")), (Some(&Value::Int(2)), Some(&Value::Int(2))));
+    let rows = status.get("extensions").unwrap().get("supervisor").unwrap().get("workers").unwrap();
+    assert_eq!(rows.as_list().unwrap()[1].get("state"), Some(&Value::from("ready")));
+    sim.request("p", "provider.list", map! {});
+    sim.die(0);
+    let id = sim.take_id(1, "provider.list");
+    sim.reply(1, "error", &id, &map! { "error" => "no" });
+    assert_eq!(sim.message("p").get("providers").unwrap().as_list().unwrap().len(), 2);
+    sim.request("m", "models.list_cached", map! {});
+    sim.cancel("m");
+    assert_eq!(sim.error("m").0, ErrorKind::Cancelled);
+}
+
+#[test]
+fn model_backends_are_found_by_status() {
+    let mut sim = Sim::ready(&[("a", 1, 1)]);
+    sim.request("n", "models.prepare", map! { "backend" => "tract" });
+    assert_eq!(sim.error("n").0, ErrorKind::Unavailable);
+    sim.request("d", "models.download", map! { "repo_id" => "x" });
+    assert_eq!(sim.sent.last().unwrap(), "models.download d > 0");
+}
