@@ -13,7 +13,7 @@ pub mod serve;
 
 pub use core::WorkerState;
 
-pub use client::{Client, Event, Execute, Pending, RequestError, Supervisor};
+pub use client::{Changes, Client, Event, Execute, Pending, RequestError, Supervisor, WorkerChange};
 pub use config::{Config, WorkerConfig};
 pub use error::Error;
 pub use millwork_protocol::message::ErrorKind;

@@ -13,6 +13,7 @@
 //! # Ok(()) }
 //! ```
 
+mod changes;
 mod execute;
 mod inbox;
 mod pending;
@@ -21,8 +22,9 @@ use std::sync::Arc;
 
 use millwork_protocol::{Frame, Map};
 use parking_lot::Mutex;
-use tokio::sync::{mpsc, oneshot, watch};
+use tokio::sync::{broadcast, mpsc, oneshot, watch};
 
+pub use changes::{Changes, WorkerChange};
 pub use execute::Execute;
 pub(crate) use inbox::{Inbox, Terminal};
 pub use pending::{Event, Pending, RequestError};
@@ -59,7 +61,11 @@ impl Route {
             node_type: text("node_type"),
             provider: text("provider"),
             backend: text("backend"),
-            timeout_ms: data.get("timeout_ms").and_then(|v| v.as_i64()).and_then(|ms| u64::try_from(ms).ok()),
+            timeout_ms: data
+                .get("timeout_ms")
+                .and_then(|v| v.as_i64())
+                .and_then(|ms| u64::try_from(ms).ok())
+                .filter(|ms| *ms > 0),
         }
     }
 }
@@ -92,8 +98,9 @@ impl Supervisor {
     pub fn start(config: Config) -> Result<Self, Error> {
         let (commands, inlet) = mpsc::unbounded_channel();
         let (report, progress) = watch::channel(Progress::Starting);
-        let thread = crate::fleet::spawn_thread(config, inlet, report)?;
-        Ok(Self { client: Client { commands, progress }, thread: Mutex::new(Some(thread)) })
+        let changes = broadcast::Sender::new(changes::KEPT);
+        let thread = crate::fleet::spawn_thread(config, inlet, report, changes.clone())?;
+        Ok(Self { client: Client { commands, progress, changes }, thread: Mutex::new(Some(thread)) })
     }
 
     /// A handle for requests; cheap to clone, and free to go to other threads.
@@ -127,6 +134,7 @@ impl Drop for Supervisor {
 pub struct Client {
     commands: mpsc::UnboundedSender<Command>,
     progress: watch::Receiver<Progress>,
+    changes: broadcast::Sender<WorkerChange>,
 }
 
 impl Client {
@@ -158,6 +166,12 @@ impl Client {
     /// Where the supervisor has been stopped.
     pub async fn status(&self) -> Result<Map, RequestError> {
         self.request("worker.status", Map::new()).finish().await
+    }
+
+    /// The workers' changes of state from now on.
+    #[must_use]
+    pub fn changes(&self) -> Changes {
+        Changes::new(self.changes.subscribe())
     }
 
     /// Any message of the protocol, such as `provider.generate` or `models.evict`, with its data.

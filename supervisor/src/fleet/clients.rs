@@ -5,10 +5,10 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use millwork_protocol::Bytes;
-use tokio::sync::{mpsc, oneshot, watch};
+use tokio::sync::{broadcast, mpsc, oneshot, watch};
 
 use super::Fleet;
-use crate::client::{Command, Inbox, Progress, Terminal};
+use crate::client::{Command, Inbox, Progress, Terminal, WorkerChange};
 use crate::core::{Answer, Event, HostId, Incoming};
 
 impl HostId {
@@ -24,17 +24,22 @@ pub(crate) struct Clients {
     commands: mpsc::UnboundedReceiver<Command>,
     inboxes: HashMap<Arc<str>, Arc<Inbox>>,
     progress: watch::Sender<Progress>,
+    changes: broadcast::Sender<WorkerChange>,
     stopped: Vec<oneshot::Sender<()>>,
 }
 
 impl Clients {
-    pub(crate) fn new(commands: mpsc::UnboundedReceiver<Command>, progress: watch::Sender<Progress>) -> Self {
-        Self { commands, inboxes: HashMap::new(), progress, stopped: Vec::new() }
+    pub(crate) fn new(
+        commands: mpsc::UnboundedReceiver<Command>,
+        progress: watch::Sender<Progress>,
+        changes: broadcast::Sender<WorkerChange>,
+    ) -> Self {
+        Self { commands, inboxes: HashMap::new(), progress, changes, stopped: Vec::new() }
     }
 
     /// Nobody.
     pub(crate) fn none() -> Self {
-        Self::new(mpsc::unbounded_channel().1, watch::channel(Progress::Starting).0)
+        Self::new(mpsc::unbounded_channel().1, watch::channel(Progress::Starting).0, broadcast::Sender::new(1))
     }
 
     /// Delivers a frame. True where its reader lags and has no room for more.
@@ -52,6 +57,12 @@ impl Clients {
                 Answer::Error(error) => Terminal::Error(error),
             });
         }
+    }
+
+    /// Tells whoever listens.
+    pub(super) fn tell(&self, change: WorkerChange) {
+        // An error means that nobody does.
+        let _ = self.changes.send(change);
     }
 
     /// Says how the first attempts went. A fleet that was ready once stays so called.

@@ -58,6 +58,11 @@ impl Host {
         }
     }
 
+    /// From now on nothing more is coming: it has a while to read the rest.
+    pub(super) fn expect_flush(&mut self) {
+        self.last_write = Instant::now();
+    }
+
     /// Whether the reading end of its stdout has been closed.
     fn is_gone(&self) -> bool {
         let mut fds = [PollFd::new(std::os::fd::AsFd::as_fd(&self.watch), PollFlags::empty())];
@@ -144,7 +149,7 @@ impl Fleet {
             node_type: text(node_type),
             provider: text(provider),
             backend: text(backend),
-            timeout_ms: timeout.and_then(Scalar::number).filter(|ms| *ms >= 0.0).map(|ms| ms as u64),
+            timeout_ms: timeout.and_then(Scalar::number).filter(|ms| *ms >= 1.0).map(|ms| ms as u64),
         };
         let data = envelope.data.clone().and_then(|range| payload.get(range)).unwrap_or_default();
         let incoming = Incoming {

@@ -13,9 +13,9 @@ use std::time::Instant;
 
 use millwork_protocol::limits::{BLOB_CHUNK_ENV, MAX_FRAME_ENV};
 use millwork_protocol::{Frame, Limits, Map};
-use tokio::sync::{mpsc, watch};
+use tokio::sync::{broadcast, mpsc, watch};
 
-use crate::client::{Command, Progress};
+use crate::client::{Command, Progress, WorkerChange};
 use crate::config::{Config, WorkerConfig};
 use crate::core::{Answer, Core, Policy, WorkerId};
 use crate::error::Error;
@@ -92,12 +92,13 @@ pub(crate) fn spawn_thread(
     config: Config,
     commands: mpsc::UnboundedReceiver<Command>,
     progress: watch::Sender<Progress>,
+    changes: broadcast::Sender<WorkerChange>,
 ) -> Result<JoinHandle<()>, Error> {
     config.validate().map_err(|(key, text)| crate::config::ConfigError::invalid(key, text))?;
     let runtime = runtime()?;
     let fleet = {
         let _guard = runtime.enter();
-        Fleet::new(&config, Log::Tracing, None, Clients::new(commands, progress))?
+        Fleet::new(&config, Log::Tracing, None, Clients::new(commands, progress, changes))?
     };
     let thread = std::thread::Builder::new().name("millwork".to_owned());
     thread.spawn(move || runtime.block_on(fleet.run())).map_err(Error::io("start the fleet's thread"))

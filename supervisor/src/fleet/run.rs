@@ -8,10 +8,13 @@ use std::time::Duration;
 use tokio::time::Sleep;
 
 use super::{Fleet, encode};
+use crate::client::WorkerChange;
 use crate::core::{Action, Answer, Event, HostId, Millis};
 
 /// So many rounds without a pause, then the runtime gets its turn.
 const ROUNDS: usize = 32;
+/// How often a host that does not read its last answers is looked at, in milliseconds.
+const FLUSH_CHECK: Millis = 100;
 
 /// One timer for everything that the state machine waits for.
 struct Alarm {
@@ -66,11 +69,17 @@ impl Fleet {
             Action::End { id, answer, .. } => self.answer_host(&id, answer),
             Action::Changed { worker, state, detail } => {
                 let name = self.core.name(worker);
-                let detail = detail.map(|detail| format!(": {detail}")).unwrap_or_default();
-                self.log.news(&format!("worker `{name}` is {state}{detail}"));
+                let reason = detail.as_ref().map(|detail| format!(": {detail}")).unwrap_or_default();
+                self.log.news(&format!("worker `{name}` is {state}{reason}"));
+                self.clients.tell(WorkerChange { worker: name.to_owned(), state, detail });
                 self.announce();
             }
-            Action::Stopped => self.is_stopped = true,
+            Action::Stopped => {
+                self.is_stopped = true;
+                if let Some(host) = &mut self.host {
+                    host.expect_flush();
+                }
+            }
         }
     }
 
@@ -112,7 +121,11 @@ impl Fleet {
 
     /// Sets the alarm for what is due next. Ready where it was due now, and has been seen to.
     fn poll_alarm(&mut self, cx: &mut Context<'_>, alarm: &mut Alarm) -> Poll<()> {
-        let due = self.core.next_due().unwrap_or(Millis::MAX);
+        let due = match self.core.next_due() {
+            // Nothing else would stir while the host leaves its last answers unread.
+            None if self.is_stopped => self.now() + FLUSH_CHECK,
+            due => due.unwrap_or(Millis::MAX),
+        };
         // Most timers are taken back before they are due: an alarm that rings too early costs less than setting it anew.
         if due < alarm.at {
             alarm.at = due;
