@@ -13,13 +13,7 @@ impl FromWire for Tensor {
     }
 
     fn from_wire(value: Value, _: &Reading<'_>) -> Result<Self> {
-        match value {
-            Value::Map(map) => from_map(map),
-            Value::Int(_) | Value::Float(_) | Value::Bool(_) | Value::List(_) => from_list(&value),
-            other => {
-                Err(mismatch("a tensor {type: \"np_array\", value, dtype, shape} or a nested list of numbers", &other))
-            }
-        }
+        value.try_into()
     }
 
     fn to_default(&self) -> Value {
@@ -34,6 +28,27 @@ impl IntoWire for Tensor {
 
     fn into_wire(self, _: &mut Writing<'_>) -> Result<Value> {
         Ok(Value::Map(to_map(self)))
+    }
+}
+
+impl From<Tensor> for Value {
+    fn from(tensor: Tensor) -> Self {
+        Self::Map(to_map(tensor))
+    }
+}
+
+impl TryFrom<Value> for Tensor {
+    type Error = Error;
+
+    /// Reads what [`Tensor`] becomes on the wire, or a nested list of numbers.
+    fn try_from(value: Value) -> Result<Self> {
+        match value {
+            Value::Map(map) => from_map(map),
+            Value::Int(_) | Value::Float(_) | Value::Bool(_) | Value::List(_) => from_list(&value),
+            other => {
+                Err(mismatch("a tensor {type: \"np_array\", value, dtype, shape} or a nested list of numbers", &other))
+            }
+        }
     }
 }
 
