@@ -18,6 +18,8 @@ use rustix::io::Errno;
 const HIGH_WATER: usize = 8 << 20;
 /// Pieces of one vectored write.
 const SLICES: usize = 64;
+/// Bytes that are gathered at most before they are written.
+const GATHER: usize = 64 << 10;
 
 /// The way to the host, shared by every thread.
 #[derive(Debug)]
@@ -38,6 +40,8 @@ struct State {
     stalled: bool,
     /// The host no longer reads; frames are dropped.
     broken: bool,
+    /// Several answers are about to come: they go out in one write.
+    gathering: bool,
 }
 
 impl Output {
@@ -68,6 +72,18 @@ impl Output {
         self.drain(state);
     }
 
+    /// Until [`Output::release`], small frames wait for each other: the caller is about to answer several at once.
+    pub(crate) fn gather(&self) {
+        self.state.lock().gathering = true;
+    }
+
+    /// Writes what was gathered.
+    pub(crate) fn release(self: &Arc<Self>) {
+        let mut state = self.state.lock();
+        state.gathering = false;
+        self.drain(state);
+    }
+
     /// Waits until all is written, the host has gone, or the time has come.
     pub(crate) fn flush(&self, deadline: Instant) {
         let mut state = self.state.lock();
@@ -88,7 +104,7 @@ impl Output {
     }
 
     fn drain(self: &Arc<Self>, mut state: MutexGuard<'_, State>) {
-        if state.stalled {
+        if state.stalled || (state.gathering && state.queue.len() < GATHER) {
             return;
         }
         if !self.write(&mut state) {

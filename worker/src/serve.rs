@@ -83,7 +83,11 @@ pub(crate) fn stdio(args: &Args, packages: impl FnOnce() -> Vec<Package>) -> Exi
 fn read_frames(input: &OwnedFd, limits: Limits, dispatcher: &Dispatcher) {
     let mut reader = FrameReader::new(limits.max_frame);
     loop {
+        let mut answering = None;
         while let Some(event) = reader.next_event() {
+            if answering.is_none() && !reader.pending().is_empty() {
+                answering = Some(dispatcher.gather_answers());
+            }
             match event {
                 FrameEvent::Frame(payload) => dispatcher.frame(payload),
                 FrameEvent::Oversized { claimed, max, head } => {
@@ -101,6 +105,7 @@ fn read_frames(input: &OwnedFd, limits: Limits, dispatcher: &Dispatcher) {
                 }
             }
         }
+        drop(answering);
         if reader.is_skipping() && !readable(input) {
             tracing::error!("the rest of an oversized frame does not arrive; ending");
             return;

@@ -63,6 +63,18 @@ impl Dispatcher {
         self.0.output.send(error_frame(request_id, error));
     }
 
+    /// While the guard lives, answers wait for each other and go out in one write.
+    pub(crate) fn gather_answers(&self) -> impl Drop {
+        struct Gathering(Arc<Output>);
+        impl Drop for Gathering {
+            fn drop(&mut self) {
+                self.0.release();
+            }
+        }
+        self.0.output.gather();
+        Gathering(Arc::clone(&self.0.output))
+    }
+
     /// Answers one payload, or sees to it that it will be answered.
     pub(crate) fn frame(&self, payload: Bytes) {
         let envelope = match Envelope::peek(&payload) {
