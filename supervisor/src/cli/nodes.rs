@@ -2,7 +2,7 @@
 
 use millwork_protocol::Value;
 use millwork_protocol::message::LoadError;
-use millwork_protocol::metadata::{NodeMetadata, PropertyMetadata};
+use millwork_protocol::metadata::{NodeMetadata, PropertyMetadata, TypeMetadata};
 use serde_json::json;
 
 use super::failure::{Failure, Outcome};
@@ -101,7 +101,9 @@ fn all(nodes: &[&NodeMetadata], load_errors: &[LoadError]) -> String {
 
 fn field(property: &PropertyMetadata) -> String {
     let needed = if types::is_required(property) { "" } else { "?" };
-    format!("{}{needed}: {}", property.name, types::text(&property.ty))
+    // The question mark says already that it may be left out.
+    let ty = types::text(&TypeMetadata { optional: false, ..property.ty.clone() });
+    format!("{}{needed}: {ty}", property.name)
 }
 
 /// Everything that is known of one node.
@@ -177,7 +179,7 @@ fn example(node: &NodeMetadata) -> String {
 mod tests {
     use super::*;
     use millwork_protocol::map;
-    use millwork_protocol::metadata::{OutputSlot, TypeMetadata};
+    use millwork_protocol::metadata::OutputSlot;
 
     fn blur() -> NodeMetadata {
         let property =

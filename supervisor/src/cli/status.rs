@@ -59,31 +59,39 @@ fn text(status: &Map) -> String {
     for (key, value) in status {
         match (key.as_str(), value) {
             ("extensions", Value::Map(extensions)) => {
-                parts.extend(extensions.iter().flat_map(|(name, value)| extension(name, value)));
+                for (name, value) in extensions {
+                    match value {
+                        Value::Map(map) => parts.extend(extension(name, map)),
+                        plain => lines.push(line(name, plain)),
+                    }
+                }
             }
             (_, Value::List(items)) if items.iter().any(|item| item.as_map().is_some()) => {
                 parts.push(format!("{}:\n{}", spaced(key), show::full(value)));
             }
-            (_, Value::List(items)) => {
-                let items: Vec<String> = items.iter().map(show::plain).collect();
-                let items = if items.is_empty() { "none".to_owned() } else { items.join(", ") };
-                lines.push(format!("{:<24} {items}", spaced(key)));
-            }
-            _ => lines.push(format!("{:<24} {}", spaced(key), show::plain(value))),
+            _ => lines.push(line(key, value)),
         }
     }
     parts.insert(0, lines.join("\n"));
     parts.join("\n\n")
 }
 
+fn line(key: &str, value: &Value) -> String {
+    let text = match value {
+        Value::List(items) if items.is_empty() => "none".to_owned(),
+        Value::List(items) => items.iter().map(show::plain).collect::<Vec<_>>().join(", "),
+        other => show::plain(other),
+    };
+    format!("{:<24} {text}", spaced(key))
+}
+
 /// One extension: its tables apart, everything else line by line.
-fn extension(name: &str, value: &Value) -> Vec<String> {
-    let Some(map) = value.as_map() else { return vec![format!("{}: {}", spaced(name), show::plain(value))] };
+fn extension(name: &str, map: &Map) -> Vec<String> {
     let (tables, plain): (Vec<_>, Vec<_>) =
         map.iter().partition(|(_, value)| value.as_list().is_some_and(|l| !l.is_empty()));
     let mut parts = Vec::new();
     if !plain.is_empty() {
-        let lines = plain.iter().map(|(key, value)| format!("  {:<22} {}", spaced(key), show::plain(value)));
+        let lines = plain.iter().map(|(key, value)| format!("  {}", line(key, value)));
         parts.push(format!("{}:\n{}", spaced(name), lines.collect::<Vec<_>>().join("\n")));
     }
     parts.extend(tables.iter().map(|(key, value)| format!("{}:\n{}", spaced(key), show::full(value))));

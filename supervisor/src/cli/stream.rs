@@ -25,7 +25,9 @@ impl<'a> Sink<'a> {
     /// Takes the data of one chunk.
     pub(crate) fn chunk(&mut self, data: Map) -> Outcome {
         self.count += 1;
-        let outputs = Outputs::from_data(data);
+        let mut outputs = Outputs::from_data(data);
+        // A slot that this chunk has nothing for.
+        outputs.0.retain(|output| output.bytes.is_some() || !output.value.is_nil());
         let mut written = Vec::new();
         for output in &outputs.0 {
             if let Some(path) = self.destinations.of(&output.slot) {

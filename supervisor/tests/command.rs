@@ -1,0 +1,214 @@
+//! The command `millwork` as a person or a script meets it: what it prints, what it writes, how it exits.
+#![cfg(feature = "stock")]
+#![allow(clippy::disallowed_methods, reason = "the command itself is what is tested")]
+
+use std::io::{BufRead, BufReader, Read, Write};
+use std::path::Path;
+use std::process::{Child, Command, Output, Stdio};
+
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+
+fn command(folder: &Path, args: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_millwork"));
+    command.args(args).current_dir(folder);
+    // Nobody's own settings decide here.
+    command.env("XDG_CONFIG_HOME", folder).env_remove("MILLWORK_LOG").env_remove("MILLWORK_CONFIG");
+    command
+}
+
+fn millwork_in(folder: &Path, args: &[&str]) -> Output {
+    command(folder, args).stdin(Stdio::null()).output().unwrap()
+}
+
+fn millwork(args: &[&str]) -> Output {
+    millwork_in(tempfile::tempdir().unwrap().path(), args)
+}
+
+fn start(args: &[&str]) -> Child {
+    let folder = std::env::temp_dir();
+    command(&folder, args).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()
+}
+
+#[track_caller]
+fn stdout(output: &Output) -> String {
+    assert!(output.status.success(), "{}: {}", output.status, String::from_utf8_lossy(&output.stderr));
+    String::from_utf8(output.stdout.clone()).unwrap()
+}
+
+/// What it says on stderr when it ends with this exit code.
+#[track_caller]
+fn error(output: &Output, code: i32) -> String {
+    let text = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert_eq!(output.status.code(), Some(code), "{text}");
+    assert!(text.starts_with("error: ") || text.contains("\nerror: "), "{text}");
+    text
+}
+
+#[test]
+fn a_node_runs_and_its_value_is_alone_on_stdout() {
+    assert_eq!(stdout(&millwork(&["run", "test.Add", "a=2", "b=3.5", "--test-nodes"])), "5.5\n");
+    let json: serde_json::Value =
+        serde_json::from_str(&stdout(&millwork(&["run", "test.Add", "a=2", "b=3.5", "--test-nodes", "--json"])))
+            .unwrap();
+    assert_eq!(json, serde_json::json!({ "output": 5.5 }));
+}
+
+#[test]
+fn bytes_go_in_and_out_untouched() {
+    let folder = tempfile::tempdir().unwrap();
+    let bytes: Vec<u8> = (0..300_000_u32).map(|n| (n * 7 % 251) as u8).collect();
+    std::fs::write(folder.path().join("in.bin"), &bytes).unwrap();
+    let output = millwork_in(folder.path(), &["run", "test.Echo", "value=@in.bin", "-o", "out.bin", "--test-nodes"]);
+    assert_eq!(stdout(&output), "");
+    assert!(String::from_utf8_lossy(&output.stderr).contains("wrote out.bin"));
+    assert!(std::fs::read(folder.path().join("out.bin")).unwrap() == bytes);
+    let piped = millwork_in(folder.path(), &["run", "test.Echo", "value=@in.bin", "-o", "-", "--test-nodes"]);
+    assert!(piped.stdout == bytes);
+}
+
+#[test]
+fn mistakes_are_usage_errors_that_name_the_way_out() {
+    let run = |args: &[&str]| error(&millwork(&[&["run", "--test-nodes"], args].concat()), 2);
+    assert!(run(&["test.Ecko"]).contains("did you mean test.Echo?"));
+    assert!(run(&["test.Add", "a=2", "c=3"]).contains("test.Add has no field c"));
+    assert!(run(&["test.Add", "a=two", "b=3"]).contains("field a of test.Add takes float: \"two\" is no number"));
+    assert!(run(&["control.If"]).contains("control.If needs the field condition (bool)"));
+    assert!(run(&["test.Echo", "value=@nowhere.png"]).contains("cannot read nowhere.png"));
+    assert!(run(&["test.Add", "a=1", "b=1", "-o", "sum=x.txt"]).contains("has no output sum"));
+    assert!(run(&["test.Echo", "--secret", "MILLWORK_NOT_SET"]).contains("MILLWORK_NOT_SET is not in the environment"));
+}
+
+#[test]
+fn a_node_that_fails_says_what_and_of_which_kind() {
+    let output = millwork(&["run", "test.Fail", "message=it broke", "kind=timeout", "--test-nodes"]);
+    let text = error(&output, 1);
+    assert!(text.contains("error: it broke") && text.contains("kind: timeout"), "{text}");
+    let text = error(&millwork(&["run", "test.Panic", "message=boo", "--test-nodes"]), 1);
+    assert!(text.contains("boo") && text.contains("kind: panic") && text.contains("-v"), "{text}");
+    let text = error(&millwork(&["run", "test.Panic", "message=boo", "--test-nodes", "-v", "--log", "off"]), 1);
+    assert!(text.lines().count() > 5, "no traceback in {text}");
+}
+
+#[test]
+fn without_a_worker_it_exits_with_3() {
+    for command in [&["nodes"][..], &["status"], &["run", "test.Echo"], &["bench", "--", "false"]] {
+        let worker: &[&str] = if command[0] == "bench" { &[] } else { &["--worker", "false", "--log", "off"] };
+        error(&millwork(&[&command[..1], worker, &command[1..]].concat()), 3);
+    }
+}
+
+#[test]
+fn a_secret_comes_from_the_environment() {
+    let folder = tempfile::tempdir().unwrap();
+    let run = |args: &[&str]| {
+        let args = [&["run", "test.NeedsSecret", "--test-nodes"], args].concat();
+        command(folder.path(), &args).env("TEST_SECRET", "open sesame").stdin(Stdio::null()).output().unwrap()
+    };
+    let digest = stdout(&run(&["--secret", "TEST_SECRET"]));
+    assert_eq!(digest.trim(), "41ef4bb0b23661e66301aac36066912dac037827b4ae63a7b1165a5aa93ed4eb");
+    let text = error(&run(&[]), 1);
+    assert!(text.contains("missing_setting") && text.contains("--secret"), "{text}");
+    assert!(!text.contains("sesame"));
+}
+
+#[test]
+fn chunks_are_printed_as_they_come_and_ctrl_c_cancels() {
+    let few = stdout(&millwork(&["run", "test.Stream", "n=3", "--test-nodes"]));
+    assert_eq!(few.lines().count(), 3, "{few}");
+
+    let mut child = start(&["run", "test.Stream", "n=1000000000", "--test-nodes"]);
+    let mut chunks = BufReader::new(child.stdout.take().unwrap());
+    let mut first = String::new();
+    chunks.read_line(&mut first).unwrap();
+    assert!(first.trim().parse::<u64>().is_ok(), "{first:?}");
+    kill(Pid::from_raw(child.id().cast_signed()), Signal::SIGINT).unwrap();
+    std::io::copy(&mut chunks, &mut std::io::sink()).unwrap();
+    let text = error(&child.wait_with_output().unwrap(), 1);
+    assert!(text.contains("cancel") || text.contains("interrupted"), "{text}");
+}
+
+#[test]
+fn the_inventory_is_a_table_a_page_and_json() {
+    let all = stdout(&millwork(&["nodes", "--test-nodes"]));
+    for part in ["control.If", "test.Echo", "did not load"] {
+        assert!(all.contains(part), "{part} is not in\n{all}");
+    }
+    let one = stdout(&millwork(&["nodes", "control.If"]));
+    assert!(one.contains("if_true") && one.contains("millwork run control.If condition=true"), "{one}");
+    let json: serde_json::Value = serde_json::from_str(&stdout(&millwork(&["nodes", "--json"]))).unwrap();
+    let nodes = json["nodes"].as_array().unwrap();
+    assert!(nodes.iter().all(|node| !node["node_type"].as_str().unwrap().starts_with("test.")));
+    assert!(error(&millwork(&["nodes", "contrl.If"]), 2).contains("did you mean control.If?"));
+}
+
+#[test]
+fn status_names_the_worker() {
+    let status: serde_json::Value = serde_json::from_str(&stdout(&millwork(&["status", "--json"]))).unwrap();
+    assert_eq!(status["extensions"]["supervisor"]["workers"][0]["state"], "ready");
+    let text = stdout(&millwork(&["status"]));
+    assert!(text.contains("node count") && text.contains("ready"), "{text}");
+}
+
+#[test]
+fn settings_know_where_they_come_from() {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("millwork.toml"), "max_queued = 7\n").unwrap();
+    let text = stdout(&millwork_in(folder.path(), &["config", "--threads", "2"]));
+    let from = |key: &str| text.lines().find(|line| line.trim_start().starts_with(key)).unwrap().to_owned();
+    assert!(from("max_queued ").contains("millwork.toml"));
+    assert!(from("stock.threads").contains("command line"));
+    assert!(error(&millwork(&["config", "--config", "gone.toml"]), 2).contains("gone.toml"));
+}
+
+#[test]
+fn a_reader_that_leaves_is_no_error() {
+    let mut child = start(&["nodes"]);
+    drop(child.stdout.take());
+    let output = child.wait_with_output().unwrap();
+    assert_eq!(output.status.code(), Some(0));
+    assert_eq!(String::from_utf8_lossy(&output.stderr), "");
+}
+
+#[test]
+fn the_benchmark_measures_a_worker_and_leaves_nothing_behind() {
+    let this = env!("CARGO_BIN_EXE_millwork");
+    let args = ["bench", "--quick", "--json", "--vs", &format!("'{this}' serve --stdio --test-nodes"), "--"];
+    let output = millwork(&[&args[..], &[this, "worker", "--stdio", "--test-nodes"]].concat());
+    let report: serde_json::Value = serde_json::from_str(&stdout(&output)).unwrap();
+    let rows = report["rows"].as_array().unwrap();
+    let number = |key: &str, column: &str| {
+        let row = rows.iter().find(|row| row["key"] == key).unwrap_or_else(|| panic!("no row {key}"));
+        row[column].as_f64().unwrap_or_else(|| panic!("no {column} in {row}"))
+    };
+    for key in ["ready", "execute_p50", "status_p50", "pipelined", "blob_65536", "blob_134217728", "exit"] {
+        assert!(["worker", "reference", "other"].iter().all(|column| number(key, column) > 0.0), "{key}");
+    }
+    for key in ["progress", "chunks", "cancel"] {
+        assert!(number(key, "worker") > 0.0 && number(key, "other") > 0.0, "{key}");
+    }
+    assert!(number("memory_peak", "worker") >= number("memory_idle", "worker"));
+    assert!(number("memory_idle_children", "other") > 0.0, "the supervisor's workers are listed apart");
+}
+
+#[test]
+fn the_completions_know_the_commands() {
+    for shell in ["bash", "zsh", "fish"] {
+        let script = stdout(&millwork(&["completions", shell]));
+        assert!(script.contains("bench"), "{shell}");
+        assert!(!script.contains("bench-echo"), "{shell}");
+    }
+}
+
+#[test]
+fn the_reference_gives_back_its_bytes() {
+    let folder = std::env::temp_dir();
+    let mut child = command(&folder, &["bench-echo"]).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+    let mut input = child.stdin.take().unwrap();
+    input.write_all(b"hello").unwrap();
+    let mut back = [0; 5];
+    child.stdout.as_mut().unwrap().read_exact(&mut back).unwrap();
+    assert_eq!(&back, b"hello");
+    drop(input);
+    assert!(child.wait().unwrap().success());
+}
