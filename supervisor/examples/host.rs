@@ -3,6 +3,7 @@
 //! ```text
 //! cargo run --example host -- text.Concat a=mill b=work
 //! ```
+#![allow(clippy::print_stdout, reason = "it shows what it got")]
 
 use millwork::{Config, Event, Supervisor};
 

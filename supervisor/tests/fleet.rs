@@ -1,4 +1,5 @@
 //! The fleet with real processes. The worker is this very program: see [`worker`].
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking")]
 
 use std::fs::{File, OpenOptions};
 use std::io::{IoSlice, Read, Write};

@@ -123,7 +123,7 @@ impl Fleet {
     fn poll_alarm(&mut self, cx: &mut Context<'_>, alarm: &mut Alarm) -> Poll<()> {
         let due = match self.core.next_due() {
             // Nothing else would stir while the host leaves its last answers unread.
-            None if self.is_stopped => self.now() + FLUSH_CHECK,
+            _ if self.is_stopped => self.now() + FLUSH_CHECK,
             due => due.unwrap_or(Millis::MAX),
         };
         // Most timers are taken back before they are due: an alarm that rings too early costs less than setting it anew.
