@@ -23,7 +23,12 @@ impl Core {
         let ready = |id: &WorkerId| self.workers.get(*id).is_some_and(|worker| worker.state == WorkerState::Ready);
         let workers: Vec<WorkerId> = (0..self.workers.len()).filter(ready).collect();
         let kind = request.kind.clone();
-        let wait = if &*kind == "worker.status" { STATUS_WAIT } else { self.policy.handshake_timeout };
+        let limit = match &*kind {
+            "worker.status" => now.saturating_add(STATUS_WAIT),
+            // These free memory or disk, which may take a while.
+            "models.delete" | "models.evict" => request.due,
+            _ => now.saturating_add(self.policy.handshake_timeout),
+        };
         request.place = Place::Gathering(workers.iter().map(|worker| (*worker, None)).collect());
         let parent = self.requests.insert(request, &mut self.timers);
         for worker in &workers {
@@ -36,7 +41,8 @@ impl Core {
                 route: Route::default(),
                 place: Place::Waiting,
                 fingerprint: 0,
-                due: now.saturating_add(wait),
+                // Before the whole is due, so that it can still be answered.
+                due: limit.saturating_sub(1).max(now),
                 cancel: None,
                 overdue: false,
             };

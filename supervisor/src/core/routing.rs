@@ -143,10 +143,14 @@ impl Core {
             }
             "worker.status" if self.has_ready() || self.all_attempted() => Decision::Gather,
             "discover" | "worker.status" => Decision::Wait,
-            "provider.list" | "models.list_cached" | "models.evict" | "job.start" | "job.end" => {
-                if self.all_attempted() { Decision::Gather } else { Decision::Wait }
+            "provider.list" | "models.list_cached" | "models.delete" | "models.evict" | "job.start" | "job.end" => {
+                if self.all_attempted() {
+                    Decision::Gather
+                } else {
+                    Decision::Wait
+                }
             }
-            "models.download" | "models.delete" => self.first(request, |_| true),
+            "models.download" => self.first(request, |_| true),
             "models.prepare" => self.first(request, |status| {
                 let backends = status.get("model_prepare_backends").and_then(Value::as_list);
                 let wanted = request.route.backend.as_deref();

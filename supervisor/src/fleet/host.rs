@@ -21,7 +21,7 @@ use crate::link::Link;
 /// So many reads of the host, then the workers get their turn.
 const READS: usize = 8;
 /// How long the host may leave its last answers unread once everything else has ended.
-const FLUSH_PATIENCE: Duration = Duration::from_secs(1);
+const FLUSH_PATIENCE: Duration = Duration::from_millis(500);
 
 /// The host's pipes and the signals that it may send.
 #[derive(Debug)]
@@ -85,6 +85,11 @@ impl Fleet {
         for _ in 0..READS {
             let Some(host) = self.host.as_mut().filter(|host| host.link.is_input_open()) else { break };
             if self.core.is_congested() {
+                // Its end would not be read before all that came first.
+                if host.is_gone() {
+                    host.link.close_input();
+                    self.handle(Event::Shutdown { at_once: true });
+                }
                 break;
             }
             match host.link.poll_read(cx) {

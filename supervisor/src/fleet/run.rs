@@ -13,8 +13,8 @@ use crate::core::{Action, Answer, Event, HostId, Millis};
 
 /// So many rounds without a pause, then the runtime gets its turn.
 const ROUNDS: usize = 32;
-/// How often a host that does not read its last answers is looked at, in milliseconds.
-const FLUSH_CHECK: Millis = 100;
+/// How often a host is looked at that reads nothing, or is not read, in milliseconds.
+const HOST_CHECK: Millis = 100;
 
 /// One timer for everything that the state machine waits for.
 struct Alarm {
@@ -123,7 +123,9 @@ impl Fleet {
     fn poll_alarm(&mut self, cx: &mut Context<'_>, alarm: &mut Alarm) -> Poll<()> {
         let due = match self.core.next_due() {
             // Nothing else would stir while the host leaves its last answers unread.
-            _ if self.is_stopped => self.now() + FLUSH_CHECK,
+            _ if self.is_stopped => self.now() + HOST_CHECK,
+            // Nor where it goes while it is not read.
+            due if self.core.is_congested() => due.unwrap_or(Millis::MAX).min(self.now() + HOST_CHECK),
             due => due.unwrap_or(Millis::MAX),
         };
         // Most timers are taken back before they are due: an alarm that rings too early costs less than setting it anew.

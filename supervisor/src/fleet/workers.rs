@@ -14,6 +14,8 @@ use crate::process::{self, Child, Notice, Order, ProcessGroup};
 const HOST_BACKLOG: usize = 8 << 20;
 /// So many reads of one worker, then the others get their turn.
 const READS: usize = 8;
+/// Enough to empty the pipe of a worker that is gone; something else may still write to it.
+const LAST_READS: usize = 256;
 
 /// One worker's place: its process and pipes, if there are any.
 #[derive(Debug, Default)]
@@ -81,7 +83,7 @@ impl Fleet {
                 Notice::Ready { worker, run } => self.handle(Event::Ready { worker, run }),
                 Notice::Exited { worker, run, exit, tail } => {
                     // What it answered before its end counts.
-                    self.read(cx, worker, usize::MAX);
+                    self.read(cx, worker, LAST_READS, true);
                     if let Some(slot) = self.slots.get_mut(worker) {
                         *slot = Slot::default();
                     }
@@ -112,7 +114,7 @@ impl Fleet {
     pub(super) fn poll_workers(&mut self, cx: &mut Context<'_>) -> bool {
         let mut busy = false;
         for worker in 0..self.slots.len() {
-            busy |= self.read(cx, worker, READS);
+            busy |= self.read(cx, worker, READS, false);
         }
         busy
     }
@@ -122,11 +124,11 @@ impl Fleet {
         !is_behind && self.slots.get(worker).is_some_and(|slot| !slot.is_paused)
     }
 
-    /// Reads one worker up to `reads` times. Without a limit (its process is gone) slow readers do not count.
-    fn read(&mut self, cx: &mut Context<'_>, worker: WorkerId, reads: usize) -> bool {
+    /// Reads one worker up to `reads` times; also where readers are behind, if its process is gone.
+    fn read(&mut self, cx: &mut Context<'_>, worker: WorkerId, reads: usize, is_gone: bool) -> bool {
         let mut busy = false;
         for _ in 0..reads {
-            if reads < usize::MAX && !self.is_readable(worker) {
+            if !is_gone && !self.is_readable(worker) {
                 break;
             }
             let Some(link) = self.link(worker).filter(|link| link.is_input_open()) else { break };

@@ -27,14 +27,14 @@ pub(super) fn spawn(order: Order, notices: &mpsc::UnboundedSender<Notice>, log: 
     let (Some(stdin), Some(stdout), Some(errors)) = pipes else {
         return Err("the system gave it no pipes".to_owned());
     };
-    // From here on the watching thread owns the process: it is reaped whatever happens.
-    let tail = stderr::drain(errors, worker, run, name, notices.clone(), *log).map_err(|e| no_thread(&group, &e))?;
     let spawned = Notice::Spawned {
         worker,
         run,
         child: Child { stdin: stdin.into(), stdout: stdout.into(), group: group.clone() },
     };
+    // Before anything else that is told about it.
     let _ = notices.send(spawned);
+    let tail = stderr::drain(errors, worker, run, name, notices.clone(), *log).map_err(|e| no_thread(&group, &e))?;
     wait::watch(group.clone(), worker, run, tail, notices.clone()).map_err(|e| no_thread(&group, &e))
 }
 

@@ -231,6 +231,12 @@ fn answers_of_several_workers_are_merged() {
     assert_eq!((status.get("node_count"), status.get("provider_count")), (Some(&Value::Int(2)), Some(&Value::Int(2))));
     let rows = status.get("extensions").unwrap().get("supervisor").unwrap().get("workers").unwrap();
     assert_eq!(rows.as_list().unwrap()[1].get("state"), Some(&Value::from("ready")));
+    sim.request("del", "models.delete", map! { "repo_id" => "r" });
+    for (worker, deleted) in [(0, true), (1, false)] {
+        let id = sim.take_id(worker, "models.delete");
+        sim.reply(worker, "result", &id, &map! { "deleted" => deleted });
+    }
+    assert_eq!(sim.message("del"), &map! { "deleted" => true });
     sim.request("p", "provider.list", map! {});
     sim.die(0);
     let id = sim.take_id(1, "provider.list");
