@@ -1,6 +1,7 @@
 //! The command `millwork` as a person or a script meets it: what it prints, what it writes, how it exits.
 #![cfg(feature = "stock")]
 #![allow(clippy::disallowed_methods, reason = "the command itself is what is tested")]
+#![allow(clippy::unwrap_used, reason = "helpers of tests")]
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::path::Path;
