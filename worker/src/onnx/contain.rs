@@ -1,7 +1,4 @@
-//! Keeps tract's panics inside the call that caused them. The panic hook has run: the backtrace is in the log.
-
-use std::any::Any;
-use std::panic::{AssertUnwindSafe, catch_unwind};
+//! Keeps tract's panics inside the call that caused them, and its errors short.
 
 use tract_onnx::prelude::TractResult;
 
@@ -12,16 +9,14 @@ const LONGEST: usize = 1200;
 ///
 /// What `work` borrows must not be used again after an error, or be valid whatever `work` did to it.
 pub(super) fn contain<T>(doing: &str, work: impl FnOnce() -> TractResult<T>) -> Result<T, String> {
-    match catch_unwind(AssertUnwindSafe(work)) {
+    match crate::contain(work) {
         Ok(Ok(done)) => Ok(done),
         Ok(Err(error)) => Err(shortened(format!("{error:#}"))),
-        Err(panic) => Err(shortened(format!("panic while {doing}: {}", message(&*panic)))),
+        Err(panic) => {
+            tracing::warn!(backtrace = %panic.backtrace, "tract panicked while {doing}: {}", panic.message);
+            Err(shortened(format!("panic while {doing}: {}", panic.message)))
+        }
     }
-}
-
-fn message(panic: &(dyn Any + Send)) -> &str {
-    let text = panic.downcast_ref::<&str>().copied().or_else(|| panic.downcast_ref::<String>().map(String::as_str));
-    text.unwrap_or("no message")
 }
 
 fn shortened(text: String) -> String {
@@ -44,7 +39,8 @@ mod tests {
         assert_eq!(contain("adding", || Ok(1)), Ok(1));
         let failed = contain::<()>("adding", || Err(format_err!("inner").context("outer")));
         assert_eq!(failed, Err("outer: inner".into()));
-        assert_eq!(contain::<()>("adding", || panic!("at {}", 7)), Err("panic while adding: at 7".into()));
+        let panicked = contain::<()>("adding", || panic!("number {}", 7)).unwrap_err();
+        assert!(panicked.starts_with("panic while adding: number 7 at "), "{panicked}");
         let long = contain::<()>("adding", || Err(format_err!("{}", "é ".repeat(2000)))).unwrap_err();
         assert!(long.len() < LONGEST + 8 && long.ends_with('…'), "{}", long.len());
     }

@@ -72,6 +72,14 @@ pub struct OperatorCount {
     pub count: usize,
 }
 
+impl ValueInfo {
+    /// A value of a known type and shape.
+    #[must_use]
+    pub fn new(name: impl Into<String>, dtype: DType, shape: Vec<Dim>) -> Self {
+        ValueInfo { name: name.into(), dtype: Some(dtype), dtype_name: dtype.name().into(), shape: Some(shape) }
+    }
+}
+
 impl fmt::Display for Dim {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
