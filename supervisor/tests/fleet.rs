@@ -203,11 +203,10 @@ fn promise_6_cancel_is_cooperative_first_and_then_by_force() {
 fn dropping_a_request_cancels_it() {
     with_fleet(|client| async move {
         drop(held(&client).await);
-        // The slot is free again: with all others taken, one more still fits.
+        // The worker gives its slot back.
         loop {
             let status = client.status().await.unwrap();
             let supervisor = status.get("extensions").unwrap().get("supervisor").unwrap();
-            // The question itself is in flight, and nothing else.
             if supervisor.get("workers").unwrap().as_list().unwrap()[0].get("in_flight") == Some(&Value::Int(0)) {
                 break;
             }
