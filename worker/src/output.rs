@@ -7,7 +7,7 @@ use std::io::IoSlice;
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
 use std::sync::OnceLock;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use millwork_protocol::{Frame, FrameQueue};
 use parking_lot::{Condvar, Mutex, MutexGuard};
@@ -18,6 +18,8 @@ use rustix::io::Errno;
 const HIGH_WATER: usize = 8 << 20;
 /// Pieces of one vectored write.
 const SLICES: usize = 64;
+/// How long the buffer of a large frame is kept for the next one.
+const SPARE_KEPT: Duration = Duration::from_millis(500);
 /// Bytes that are gathered at most before they are written.
 const GATHER: usize = 64 << 10;
 
@@ -42,6 +44,8 @@ struct State {
     broken: bool,
     /// Several answers are about to come: they go out in one write.
     gathering: bool,
+    /// The buffer of a large frame that has gone; kept for a moment, in case another one comes.
+    spare: Option<Vec<u8>>,
 }
 
 impl Output {
@@ -84,6 +88,11 @@ impl Output {
         self.drain(state);
     }
 
+    /// The buffer of a large frame that has gone, if that was a moment ago.
+    pub(crate) fn take_spare(&self) -> Option<Vec<u8>> {
+        self.state.lock().spare.take()
+    }
+
     /// Waits until all is written, the host has gone, or the time has come.
     pub(crate) fn flush(&self, deadline: Instant) {
         let mut state = self.state.lock();
@@ -107,7 +116,9 @@ impl Output {
         if state.stalled || (state.gathering && state.queue.len() < GATHER) {
             return;
         }
-        if !self.write(&mut state) {
+        if self.write(&mut state) {
+            drop(state.queue.take_spent());
+        } else {
             state.stalled = true;
             self.stalled.notify_one();
             self.flusher.get_or_init(|| {
@@ -144,7 +155,11 @@ impl Output {
         loop {
             let mut state = self.state.lock();
             while !state.stalled {
-                self.stalled.wait(&mut state);
+                if state.spare.is_none() {
+                    self.stalled.wait(&mut state);
+                } else if self.stalled.wait_for(&mut state, SPARE_KEPT).timed_out() {
+                    state.spare = None;
+                }
             }
             drop(state);
             let mut fds = [PollFd::new(&self.fd, PollFlags::OUT)];
@@ -153,6 +168,7 @@ impl Output {
             let mut state = self.state.lock();
             if self.write(&mut state) {
                 state.stalled = false;
+                state.spare = state.queue.take_spent();
             } else if state.queue.len() <= HIGH_WATER {
                 self.room.notify_all();
             }

@@ -84,7 +84,7 @@ fn read_frames(input: &OwnedFd, limits: Limits, dispatcher: &Dispatcher) {
     let mut reader = FrameReader::new(limits.max_frame);
     loop {
         let mut answering = None;
-        while let Some(event) = reader.next_event() {
+        while let Some(event) = reader.next_event_reusing(|| dispatcher.take_spare_buffer()) {
             if answering.is_none() && !reader.pending().is_empty() {
                 answering = Some(dispatcher.gather_answers());
             }

@@ -7,6 +7,9 @@ use bytes::{Buf, Bytes};
 
 use super::Frame;
 
+/// Pieces of fewer bytes are not worth keeping.
+const REUSE_FROM: usize = 1 << 20;
+
 /// A queue of frames as the pieces of one vectored write.
 ///
 /// A frame pushed with a key replaces the one with the same key that waits and has not begun: that is how `progress`
@@ -15,6 +18,7 @@ use super::Frame;
 pub struct FrameQueue {
     frames: VecDeque<Waiting>,
     bytes: usize,
+    spent: Option<Bytes>,
 }
 
 #[derive(Debug)]
@@ -73,6 +77,14 @@ impl FrameQueue {
         slices.iter_mut().zip(pieces).map(|(slot, piece)| *slot = IoSlice::new(piece)).count()
     }
 
+    /// The buffer behind the last large piece that has gone, where nothing else holds it: fresh memory for many
+    /// megabytes costs more than moving them, so the next large frame is read into it ([`super::FrameReader::next_event_reusing`]).
+    pub fn take_spent(&mut self) -> Option<Vec<u8>> {
+        let mut buffer = self.spent.take()?.try_into_mut().ok()?;
+        buffer.clear();
+        Some(buffer.into()).filter(|buffer: &Vec<u8>| buffer.capacity() >= REUSE_FROM)
+    }
+
     /// Takes note that `written` bytes have gone.
     pub fn advance(&mut self, mut written: usize) {
         self.bytes = self.bytes.saturating_sub(written);
@@ -85,7 +97,7 @@ impl FrameQueue {
                 }
                 written -= piece.len();
                 front.begun = true;
-                front.pieces.pop_front();
+                self.spent = front.pieces.pop_front().filter(|piece| piece.len() >= REUSE_FROM).or(self.spent.take());
             }
             self.frames.pop_front();
         }
@@ -123,6 +135,21 @@ mod tests {
             assert_eq!(queue.len(), expected.len());
             assert!(drain(&mut queue, step) == expected);
         }
+    }
+
+    #[test]
+    fn a_large_buffer_comes_back_once_nobody_holds_it() {
+        let payload = Bytes::from(vec![7; REUSE_FROM + 100]);
+        let mut queue = FrameQueue::default();
+        queue.push(Frame::message("x", None, &map! { "a" => payload.slice(50..) }));
+        drain(&mut queue, usize::MAX);
+        assert_eq!(queue.take_spent(), None, "the test holds it");
+        queue.push(Frame::message("x", None, &map! { "a" => payload.slice(50..) }));
+        let address = payload.as_ptr();
+        drop(payload);
+        drain(&mut queue, usize::MAX);
+        let buffer = queue.take_spent().unwrap();
+        assert_eq!((buffer.as_ptr(), buffer.len()), (address, 0));
     }
 
     #[test]

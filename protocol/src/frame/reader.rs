@@ -106,6 +106,11 @@ impl FrameReader {
 
     /// The next event that the bytes so far make up.
     pub fn next_event(&mut self) -> Option<FrameEvent> {
+        self.next_event_reusing(|| None)
+    }
+
+    /// As [`FrameReader::next_event`]; where a large frame begins, `spare` may give an empty buffer to read it into.
+    pub fn next_event_reusing(&mut self, spare: impl FnOnce() -> Option<Vec<u8>>) -> Option<FrameEvent> {
         if let Some((buffer, len)) = self.large.take() {
             if buffer.len() < len {
                 self.large = Some((buffer, len));
@@ -130,7 +135,10 @@ impl FrameReader {
             return Some(FrameEvent::Frame(payload));
         }
         if len >= OWN_BUFFER_FROM {
-            let mut buffer = Vec::with_capacity(len.min(OWN_BUFFER_START.max(body.len())));
+            // A spare buffer is memory that is there already, so all of it may be used at once; one much too large would
+            // be held by a small frame.
+            let spare = spare().filter(|buffer| buffer.is_empty() && (len..=2 * len).contains(&buffer.capacity()));
+            let mut buffer = spare.unwrap_or_else(|| Vec::with_capacity(len.min(OWN_BUFFER_START.max(body.len()))));
             buffer.extend_from_slice(body);
             self.small = Vec::new();
             self.start = 0;

@@ -75,6 +75,11 @@ impl Dispatcher {
         Gathering(Arc::clone(&self.0.output))
     }
 
+    /// The buffer of a large frame whose bytes have all been sent back, to read the next one into.
+    pub(crate) fn take_spare_buffer(&self) -> Option<Vec<u8>> {
+        self.0.output.take_spare()
+    }
+
     /// Answers one payload, or sees to it that it will be answered.
     pub(crate) fn frame(&self, payload: Bytes) {
         let envelope = match Envelope::peek(&payload) {
