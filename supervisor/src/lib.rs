@@ -10,6 +10,7 @@ mod fleet;
 mod link;
 mod process;
 pub mod serve;
+mod spare;
 
 pub use core::WorkerState;
 

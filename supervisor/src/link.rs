@@ -10,6 +10,7 @@ use tokio::io::{AsyncReadExt, AsyncWrite};
 use tokio::net::unix::pipe::{Receiver, Sender};
 
 use crate::process::grow_pipe;
+use crate::spare::Spare;
 
 /// The most pieces that one write takes.
 const PIECES: usize = 64;
@@ -24,11 +25,12 @@ pub(crate) struct Link {
     reader: FrameReader,
     queue: FrameQueue,
     written: u64,
+    spare: Spare,
 }
 
 impl Link {
     /// Takes two descriptors that can be polled: pipes or sockets.
-    pub(crate) fn new(input: OwnedFd, output: OwnedFd, max_frame: usize) -> io::Result<Self> {
+    pub(crate) fn new(input: OwnedFd, output: OwnedFd, max_frame: usize, spare: Spare) -> io::Result<Self> {
         for fd in [&input, &output] {
             grow_pipe(fd);
             set_nonblocking(fd)?;
@@ -39,6 +41,7 @@ impl Link {
             reader: FrameReader::new(max_frame),
             queue: FrameQueue::default(),
             written: 0,
+            spare,
         })
     }
 
@@ -50,7 +53,7 @@ impl Link {
 
     /// The next event of what has been read.
     pub(crate) fn next_event(&mut self) -> Option<FrameEvent> {
-        self.reader.next_event()
+        self.reader.next_event_reusing(|| self.spare.take())
     }
 
     /// Puts a frame behind those that wait; nothing where the direction is closed.
@@ -88,7 +91,15 @@ impl Link {
                 Poll::Ready(Err(error)) => return Err(error),
             }
         }
+        if let Some(buffer) = self.queue.take_spent() {
+            self.spare.put(buffer);
+        }
         Ok(wrote)
+    }
+
+    /// The buffer that this link shares with others.
+    pub(crate) fn spare(&self) -> &Spare {
+        &self.spare
     }
 
     /// Bytes that wait to be written.

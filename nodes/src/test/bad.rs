@@ -83,8 +83,12 @@ impl Run for Abort {
             std::process::exit(code);
         }
         let signal = self.signal.unwrap_or(nix::libc::SIGABRT);
-        // SAFETY: raising a signal touches no memory; what it does to this process is the point.
-        let failed = unsafe { nix::libc::kill(nix::libc::getpid(), signal) } != 0;
+        // SAFETY: both calls touch no memory of ours; what they do to this process is the point. Rust's own handler of
+        // SIGSEGV would swallow the first one.
+        let failed = unsafe {
+            nix::libc::signal(signal, nix::libc::SIG_DFL);
+            nix::libc::kill(nix::libc::getpid(), signal) != 0
+        };
         if failed {
             return Err(Error::invalid(format!("field `signal`: {signal} is no signal")));
         }

@@ -17,6 +17,7 @@ use crate::client::Route;
 use crate::core::{Answer, Event, HostId, Incoming, fingerprint};
 use crate::error::Error;
 use crate::link::Link;
+use crate::spare::Spare;
 
 /// So many reads of the host, then the workers get their turn.
 const READS: usize = 8;
@@ -38,7 +39,7 @@ impl Host {
     /// Takes the descriptors. Needs a runtime with IO around it.
     pub(crate) fn new(input: OwnedFd, output: OwnedFd, max_frame: usize) -> Result<Self, Error> {
         let watch = output.try_clone().map_err(Error::io("duplicate stdout"))?;
-        let link = Link::new(input, output, max_frame).map_err(Error::io("use stdin and stdout"))?;
+        let link = Link::new(input, output, max_frame, Spare::default()).map_err(Error::io("use stdin and stdout"))?;
         let kinds = [SignalKind::terminate(), SignalKind::interrupt(), SignalKind::hangup()];
         let signals: Result<_, _> = kinds.into_iter().map(signal).collect();
         let signals = signals.map_err(Error::io("listen for signals"))?;

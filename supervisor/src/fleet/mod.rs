@@ -20,6 +20,7 @@ use crate::config::{Config, WorkerConfig};
 use crate::core::{Answer, Core, Policy, WorkerId};
 use crate::error::Error;
 use crate::process::{Log, Notice, Spawner};
+use crate::spare::Spare;
 
 pub(crate) use clients::Clients;
 pub(crate) use host::Host;
@@ -38,6 +39,7 @@ pub(crate) struct Fleet {
     limits: Limits,
     log: Log,
     epoch: Instant,
+    spare: Spare,
     /// The worker whose frames are being handled.
     reading: Option<WorkerId>,
     is_stopped: bool,
@@ -59,6 +61,7 @@ impl Fleet {
         let spawner = Spawner::start(report, log).map_err(Error::io("start a thread for processes"))?;
         let slots = (0..core.worker_count()).map(|_| Slot::default()).collect();
         let epoch = Instant::now();
+        let spare = host.as_ref().map(|host| host.link.spare().clone()).unwrap_or_default();
         Ok(Self {
             core,
             slots,
@@ -70,6 +73,7 @@ impl Fleet {
             limits,
             log,
             epoch,
+            spare,
             reading: None,
             is_stopped: false,
         })

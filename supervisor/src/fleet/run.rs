@@ -128,6 +128,8 @@ impl Fleet {
             due if self.core.is_congested() => due.unwrap_or(Millis::MAX).min(self.now() + HOST_CHECK),
             due => due.unwrap_or(Millis::MAX),
         };
+        let spare = self.spare.expire().map_or(Millis::MAX, |left| self.now() + left.as_millis() as Millis + 1);
+        let due = due.min(spare);
         // Most timers are taken back before they are due: an alarm that rings too early costs less than setting it anew.
         if due < alarm.at {
             alarm.at = due;

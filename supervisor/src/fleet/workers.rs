@@ -97,7 +97,7 @@ impl Fleet {
     fn adopt(&mut self, worker: WorkerId, run: u32, child: Child) {
         let pid = child.pid();
         let Some(slot) = self.slots.get_mut(worker) else { return };
-        let link = Link::new(child.stdout, child.stdin, self.limits.max_frame);
+        let link = Link::new(child.stdout, child.stdin, self.limits.max_frame, self.spare.clone());
         *slot = Slot { run, group: Some(child.group), ..Slot::default() };
         match link {
             Ok(link) => {
