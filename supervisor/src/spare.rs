@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use parking_lot::Mutex;
 
 /// How long a buffer is kept.
-const KEPT: Duration = Duration::from_millis(500);
+const KEPT: Duration = Duration::from_secs(2);
 
 /// At most one buffer, shared by all links of a fleet.
 #[derive(Debug, Clone, Default)]

@@ -19,7 +19,7 @@ const HIGH_WATER: usize = 8 << 20;
 /// Pieces of one vectored write.
 const SLICES: usize = 64;
 /// How long the buffer of a large frame is kept for the next one.
-const SPARE_KEPT: Duration = Duration::from_millis(500);
+const SPARE_KEPT: Duration = Duration::from_secs(2);
 /// Bytes that are gathered at most before they are written.
 const GATHER: usize = 64 << 10;
 

@@ -135,9 +135,9 @@ impl FrameReader {
             return Some(FrameEvent::Frame(payload));
         }
         if len >= OWN_BUFFER_FROM {
-            // A spare buffer is memory that is there already, so all of it may be used at once; one much too large would
-            // be held by a small frame.
-            let spare = spare().filter(|buffer| buffer.is_empty() && (len..=2 * len).contains(&buffer.capacity()));
+            // An answer is often a little larger than its question: growing a spare buffer costs less than a fresh one. One
+            // much too large would be held by a small frame.
+            let spare = spare().filter(|b| b.is_empty() && (len / 2..=2 * len).contains(&b.capacity()));
             let mut buffer = spare.unwrap_or_else(|| Vec::with_capacity(len.min(OWN_BUFFER_START.max(body.len()))));
             buffer.extend_from_slice(body);
             self.small = Vec::new();
