@@ -1,9 +1,11 @@
 //! The stock node packages. A folder a namespace, a file a family; each folder's `package` lists what it holds.
 
 mod control;
+mod json;
 mod onnx;
 mod tensor;
 mod test;
+mod text;
 
 use std::ffi::OsString;
 use std::process::ExitCode;
@@ -19,7 +21,7 @@ pub fn main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
 /// Every stock package; `test.*` only where it is asked for.
 #[must_use]
 pub fn packages(options: &Options) -> Vec<Package> {
-    let mut packages = vec![control::package(), onnx::package(), tensor::package()];
+    let mut packages = vec![control::package(), json::package(), onnx::package(), tensor::package(), text::package()];
     if options.test_nodes {
         packages.push(test::package());
     }

@@ -14,7 +14,8 @@ pub(crate) fn place(fields: &mut Map, blobs: Map, metadata: &NodeMetadata) {
                 Value::List(parts.into_iter().map(|part| reference(Map::new(), kind, &name, part)).collect())
             }
             bytes => {
-                let known = fields.swap_remove(&name).and_then(Value::into_map).unwrap_or_default();
+                // Taken from its place, which the ref then fills: the order of fields is kept.
+                let known = fields.get_mut(&name).map(std::mem::take).and_then(Value::into_map).unwrap_or_default();
                 reference(known, media_kind(ty), &name, bytes)
             }
         };

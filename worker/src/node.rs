@@ -231,8 +231,8 @@ impl<'a> Fields<'a> {
     /// `invalid_input`, naming the field, where it is missing, of another type, or out of range.
     pub fn take<T: FromWire>(&mut self, spec: &FieldSpec<T>) -> Result<T> {
         let named = |e: Error| e.context(format!("field `{}`", spec.name));
-        // Order does not matter for what is left, and this is the cheap way to remove.
-        match self.values.swap_remove(spec.name).filter(|value| !value.is_nil()) {
+        // What is left keeps its order: a dynamic node may read it as a list.
+        match self.values.shift_remove(spec.name).filter(|value| !value.is_nil()) {
             Some(value) => {
                 let value = T::from_wire(value, &self.reading).map_err(named)?;
                 spec.check_range(&value).map_err(named)?;

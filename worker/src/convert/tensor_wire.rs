@@ -121,3 +121,43 @@ fn flatten<'a>(value: &'a Value, shape: &[usize], leaves: &mut Vec<&'a Value>) -
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn list(items: &[Value]) -> Value {
+        Value::List(items.to_vec())
+    }
+
+    #[test]
+    fn lists_become_the_type_that_their_numbers_need() {
+        let read = |value: Value| Tensor::try_from(value).unwrap();
+        let whole = read(list(&[vec![1, 2].into(), vec![3, 4].into()]));
+        assert_eq!(whole, Tensor::from_slice(&[2, 2], &[1i64, 2, 3, 4]).unwrap());
+        assert_eq!(read(vec![1.5, 2.0].into()), Tensor::from_slice(&[2], &[1.5f32, 2.0]).unwrap());
+        assert_eq!(read(list(&[1.into(), 2.5.into(), true.into()])).dtype, DType::F32);
+        assert_eq!(read(vec![true, false].into()), Tensor::from_slice(&[2], &[true, false]).unwrap());
+        assert_eq!(read(7.into()), Tensor::from_slice(&[], &[7i64]).unwrap());
+        assert_eq!(read(list(&[list(&[]), list(&[])])).shape, [2, 0]);
+    }
+
+    #[test]
+    fn what_travels_comes_back() {
+        let tensor = Tensor::from_slice(&[2, 1], &[1.5f64, -2.0]).unwrap();
+        assert_eq!(Tensor::try_from(Value::from(tensor.clone())).unwrap(), tensor);
+    }
+
+    #[test]
+    fn what_is_no_tensor_says_why() {
+        let error = |value: Value| Tensor::try_from(value).unwrap_err().message().to_owned();
+        assert!(error(list(&[vec![1].into(), 2.into()])).contains("same lengths"));
+        assert!(error(list(&["x".into()])).contains("expected a number, got str \"x\""));
+        assert!(error("x".into()).contains("expected a tensor"));
+        assert!(error(map! { "dtype" => "<f4", "shape" => vec![1] }.into()).contains("no `value`"));
+        let short = map! { "value" => Bytes::from_static(&[0; 3]), "dtype" => "<f4", "shape" => vec![1] };
+        assert!(error(short.into()).contains("needs 4 bytes, but has 3"));
+        let negative = map! { "value" => Bytes::new(), "dtype" => "<f4", "shape" => vec![-1] };
+        assert!(error(negative.into()).contains("whole numbers from 0 on"));
+    }
+}
