@@ -1,5 +1,6 @@
 //! The stock node packages. A folder a namespace, a file a family; each folder's `package` lists what it holds.
 
+mod audio;
 mod control;
 mod json;
 mod onnx;
@@ -21,7 +22,14 @@ pub fn main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
 /// Every stock package; `test.*` only where it is asked for.
 #[must_use]
 pub fn packages(options: &Options) -> Vec<Package> {
-    let mut packages = vec![control::package(), json::package(), onnx::package(), tensor::package(), text::package()];
+    let mut packages = vec![
+        audio::package(),
+        control::package(),
+        json::package(),
+        onnx::package(),
+        tensor::package(),
+        text::package(),
+    ];
     if options.test_nodes {
         packages.push(test::package());
     }

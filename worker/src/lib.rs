@@ -78,7 +78,7 @@ pub mod prelude {
     pub use bytes::Bytes;
     pub use millwork_protocol::{Map, Value, map};
 
-    pub use crate::convert::{Asset, Choice as _, DType, Image, Tensor};
+    pub use crate::convert::{Asset, Audio, Choice as _, DType, Image, Tensor};
     pub use crate::node::{Node as _, Outputs as _, Run, RunStream, Sink};
     pub use crate::{Choice, Context, Error, ErrorKind, Node, Outputs, Package, Result, ResultExt, Worker, package};
 }

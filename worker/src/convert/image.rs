@@ -68,7 +68,7 @@ impl Image {
 }
 
 /// What bytes that are no picture seem to be.
-fn describe(bytes: &[u8]) -> String {
+pub(super) fn describe(bytes: &[u8]) -> String {
     let head: String = bytes.iter().take(16).map(|b| format!("{b:02x}")).collect();
     match bytes.len() {
         0 => "it has no bytes".to_owned(),

@@ -1,6 +1,7 @@
 //! Wire values to Rust types and back: what a node's fields and outputs may be. How a request is read is not known here.
 
 mod asset;
+pub mod audio;
 mod choice;
 mod image;
 mod scalar;
@@ -15,6 +16,7 @@ use millwork_protocol::metadata::TypeMetadata;
 use millwork_protocol::{Map, Value, map};
 
 pub use asset::{Asset, AudioBytes, ImageBytes, Model3dBytes, TextAsset, VideoBytes};
+pub use audio::Audio;
 pub use choice::{Choice, choice_from_wire, choice_metadata};
 pub use image::Image;
 pub use tensor::{DType, Element, Tensor, TensorError};
