@@ -5,12 +5,13 @@ use std::ops::{Deref, DerefMut};
 
 use bytes::Bytes;
 use image::codecs::png::{CompressionType, FilterType, PngEncoder};
-use image::{DynamicImage, ImageDecoder, ImageEncoder, ImageReader, Limits};
+use image::metadata::Orientation;
+use image::{DynamicImage, ImageDecoder, ImageEncoder, ImageFormat, ImageReader, Limits};
 use millwork_protocol::Value;
 use millwork_protocol::metadata::TypeMetadata;
 
 use super::{Asset, FromWire, IntoWire, Reading, Writing};
-use crate::{Result, ResultExt};
+use crate::{Error, Result, ResultExt};
 
 /// Largest width and height, in pixels.
 const MAX_SIDE: u32 = 32_768;
@@ -22,29 +23,44 @@ const MAX_ALLOC: u64 = 1 << 30;
 pub struct Image(pub DynamicImage);
 
 impl Image {
-    /// Decodes PNG, JPEG, WebP, GIF (its first frame), BMP, TIFF or PNM.
+    /// Reads the header of a PNG, JPEG, WebP, GIF, BMP, TIFF or PNM file; the decoder then gives the rest.
     ///
     /// # Errors
     /// Where it is none of these, is damaged, or would take over 1 GiB or 32,768 pixels a side.
-    pub fn decode(bytes: &[u8]) -> Result<Self> {
-        let kind = || describe(bytes);
-        let reader = ImageReader::new(Cursor::new(bytes)).with_guessed_format().context("image")?;
-        if reader.format().is_none() {
-            return Err(crate::Error::invalid(format!(
+    pub fn open(bytes: &[u8]) -> Result<(ImageFormat, impl ImageDecoder + '_)> {
+        let mut reader = ImageReader::new(Cursor::new(bytes)).with_guessed_format().context("image")?;
+        let Some(format) = reader.format() else {
+            return Err(Error::invalid(format!(
                 "not an image: {}; PNG, JPEG, WebP, GIF, BMP, TIFF and PNM are read",
-                kind()
+                describe(bytes)
             )));
-        }
-        let mut reader = reader;
+        };
         let mut limits = Limits::default();
-        limits.max_image_width = Some(MAX_SIDE);
-        limits.max_image_height = Some(MAX_SIDE);
         limits.max_alloc = Some(MAX_ALLOC);
         reader.limits(limits);
-        let mut decoder = reader.into_decoder().invalid(format!("not a readable image ({})", kind()))?;
+        let decoder = reader.into_decoder().invalid(unreadable(bytes))?;
+        // Checked here and not by the limits, whose errors say no numbers and which do not count the pixels themselves.
+        let ((width, height), needed) = (decoder.dimensions(), decoder.total_bytes());
+        if width > MAX_SIDE || height > MAX_SIDE {
+            return Err(Error::invalid(format!("the image has {width}×{height} pixels: at most {MAX_SIDE} a side")));
+        }
+        if needed > MAX_ALLOC {
+            return Err(Error::invalid(format!(
+                "the image of {width}×{height} pixels takes {needed} bytes: at most {MAX_ALLOC}"
+            )));
+        }
+        Ok((format, decoder))
+    }
+
+    /// Decodes PNG, JPEG, WebP, GIF (its first frame), BMP, TIFF or PNM, and turns it the way its EXIF says.
+    ///
+    /// # Errors
+    /// As [`Image::open`], and where the pixels are damaged.
+    pub fn decode(bytes: &[u8]) -> Result<Self> {
+        let (_, mut decoder) = Self::open(bytes)?;
         // A damaged EXIF block is no reason to refuse the picture.
-        let orientation = decoder.orientation().unwrap_or(image::metadata::Orientation::NoTransforms);
-        let mut picture = DynamicImage::from_decoder(decoder).invalid(format!("not a readable image ({})", kind()))?;
+        let orientation = decoder.orientation().unwrap_or(Orientation::NoTransforms);
+        let mut picture = DynamicImage::from_decoder(decoder).invalid(unreadable(bytes))?;
         picture.apply_orientation(orientation);
         Ok(Self(picture))
     }
@@ -65,6 +81,10 @@ impl Image {
             .context("cannot write the picture as PNG")?;
         Ok(out.into())
     }
+}
+
+fn unreadable(bytes: &[u8]) -> String {
+    format!("not a readable image ({})", describe(bytes))
 }
 
 /// What bytes that are no picture seem to be.
@@ -118,5 +138,42 @@ impl IntoWire for Image {
             Value::Map(millwork_protocol::map! { "width" => self.width(), "height" => self.height() }),
         );
         Ok(Value::Map(map))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn refusal(bytes: &[u8]) -> String {
+        let error = Image::decode(bytes).unwrap_err();
+        assert_eq!(error.kind(), &crate::ErrorKind::InvalidInput);
+        error.message().to_owned()
+    }
+
+    /// A BMP file of 24 bits that claims a size.
+    fn bmp(width: u32, height: u32) -> Vec<u8> {
+        let mut file = Vec::new();
+        DynamicImage::new_rgb8(1, 1).write_to(&mut Cursor::new(&mut file), ImageFormat::Bmp).unwrap();
+        file[18..22].copy_from_slice(&width.to_le_bytes());
+        file[22..26].copy_from_slice(&height.to_le_bytes());
+        file
+    }
+
+    #[test]
+    fn a_header_that_claims_too_much_is_refused_before_anything_is_allocated() {
+        assert_eq!(
+            refusal(&bmp(30_000, 30_000)),
+            "the image of 30000×30000 pixels takes 2700000000 bytes: at most 1073741824"
+        );
+        assert_eq!(refusal(&bmp(40_000, 1)), "the image has 40000×1 pixels: at most 32768 a side");
+    }
+
+    #[test]
+    fn what_is_no_picture_is_named() {
+        assert!(refusal(b"").contains("it has no bytes"));
+        assert!(refusal(b"plain text").contains("10 bytes that begin 706c61696e"));
+        let png = Image::from(DynamicImage::new_rgba8(40, 40)).to_png().unwrap();
+        assert!(refusal(&png[..png.len() / 2]).contains("not a readable image"));
     }
 }
