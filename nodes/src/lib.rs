@@ -2,6 +2,7 @@
 
 mod audio;
 mod control;
+mod image;
 mod json;
 mod onnx;
 mod tensor;
@@ -25,6 +26,7 @@ pub fn packages(options: &Options) -> Vec<Package> {
     let mut packages = vec![
         audio::package(),
         control::package(),
+        image::package(),
         json::package(),
         onnx::package(),
         tensor::package(),
