@@ -2,6 +2,7 @@
 
 mod audio;
 mod control;
+mod gpu;
 mod image;
 mod json;
 mod onnx;
@@ -26,6 +27,7 @@ pub fn packages(options: &Options) -> Vec<Package> {
     let mut packages = vec![
         audio::package(),
         control::package(),
+        gpu::package(),
         image::package(),
         json::package(),
         onnx::package(),

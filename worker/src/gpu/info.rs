@@ -33,14 +33,19 @@ impl GpuState {
     pub fn to_map(&self) -> Map {
         match self {
             Self::NotStarted => map! { "state" => "not_started" },
-            Self::Unavailable { reason } => map! { "state" => "unavailable", "reason" => reason.as_str() },
+            Self::Unavailable { reason } => {
+                map! { "state" => "unavailable", "available" => false, "reason" => reason.as_str() }
+            }
             Self::Ready(info) => map! {
                 "state" => "ready",
+                "available" => true,
                 "name" => info.name.as_str(),
                 "backend" => info.backend,
                 "driver" => info.driver.as_str(),
                 "device_type" => info.device_type,
                 "software" => info.software,
+                "f16" => info.f16,
+                "subgroups" => info.subgroups,
                 "limits" => info.limits.to_map(),
             },
         }
@@ -99,6 +104,10 @@ impl GpuLimits {
         map! {
             "max_buffer" => self.max_buffer,
             "max_storage_binding" => self.max_storage_binding,
+            "max_uniform_binding" => self.max_uniform_binding,
+            "max_storage_buffers" => self.max_storage_buffers,
+            "max_workgroup_storage" => self.max_workgroup_storage,
+            "max_workgroup_size" => self.max_workgroup_size.to_vec(),
             "max_workgroup_invocations" => self.max_workgroup_invocations,
             "max_workgroups" => self.max_workgroups,
             "max_job" => self.max_job,
@@ -131,8 +140,9 @@ impl GpuInfo {
 impl GpuLimits {
     fn new(limits: &wgpu::Limits) -> Self {
         Self {
-            max_buffer: limits.max_buffer_size,
-            max_storage_binding: limits.max_storage_buffer_binding_size,
+            // Some drivers say 2^64 - 1, which does not travel: hosts have 53 bits.
+            max_buffer: limits.max_buffer_size.min(1 << 48),
+            max_storage_binding: limits.max_storage_buffer_binding_size.min(1 << 48),
             max_uniform_binding: limits.max_uniform_buffer_binding_size,
             max_storage_buffers: limits.max_storage_buffers_per_shader_stage,
             max_workgroup_storage: limits.max_compute_workgroup_storage_size,
