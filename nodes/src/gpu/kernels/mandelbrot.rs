@@ -6,8 +6,9 @@ use millwork_worker::gpu::{Buffer, Control, Gpu, GpuError, Job, Kernel, Step};
 use super::{bands, step_budget, to_floats, words};
 
 /// Largest share of pixels whose counts may differ by more than [`SAME`]: the set's edge is chaotic, and the last bit
-/// of a rounding decides there.
-pub(crate) const TOLERANCE: f32 = 0.01;
+/// of a rounding decides there. In the views of the self test 0.5 % and 1.2 % of the counts differ already between f32 and
+/// f64 on the CPU.
+pub(crate) const TOLERANCE: f32 = 0.03;
 /// Counts that are this close are the same.
 pub(crate) const SAME: f32 = 0.05;
 

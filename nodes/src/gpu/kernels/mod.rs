@@ -22,7 +22,7 @@ fn step_budget(info: &GpuInfo) -> usize {
 
 /// Cuts `rows`, each of that `cost` in multiply-adds, into bands that keep to the budget, and into at least `least`.
 fn bands(rows: usize, cost: usize, budget: usize, least: usize) -> impl Iterator<Item = std::ops::Range<usize>> {
-    let height = (budget / cost.max(1)).min(rows.div_ceil(least.max(1))).max(1);
+    let height = (budget / cost.max(1)).min(rows / least.max(1)).max(1);
     (0..rows).step_by(height).map(move |first| first..(first + height).min(rows))
 }
 
