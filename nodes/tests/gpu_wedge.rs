@@ -1,4 +1,5 @@
 //! A shader that runs on beyond its time, in a real worker: the request gets `timeout`, the process ends and says why.
+#![allow(clippy::unwrap_used, reason = "a test")]
 
 use std::io::{Read, Write};
 use std::process::{Child, Command, Stdio};

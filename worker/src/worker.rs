@@ -145,7 +145,11 @@ impl Worker {
             Err(error) => {
                 // Help goes where it can be read; a mistake must not become a stray frame.
                 let help = matches!(error.kind(), ClapError::DisplayHelp | ClapError::DisplayVersion);
-                let _ = if help { error.print() } else { Ok(eprint!("{}", error.render())) };
+                if help {
+                    let _ = error.print();
+                } else {
+                    eprint!("{}", error.render());
+                }
                 return ExitCode::from(if help { 0 } else { 2 });
             }
         };
