@@ -65,10 +65,10 @@ impl Link {
 
     /// As [`Link::push`]; where much waits already, in the place of an earlier frame with the same key.
     pub(crate) fn push_progress(&mut self, key: &str, frame: Frame) {
-        if self.queue.len() < COALESCE_FROM {
-            self.push(frame);
-        } else if self.output.is_some() {
-            self.queue.push_latest(key, frame);
+        match self.output {
+            None => {}
+            Some(_) if self.queue.len() < COALESCE_FROM => self.queue.push_keyed(key, frame),
+            Some(_) => self.queue.push_latest(key, frame),
         }
     }
 

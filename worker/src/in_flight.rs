@@ -20,8 +20,16 @@ struct Requests {
     by_id: HashMap<String, (CancelToken, Voice)>,
     /// Requests without an id can only be counted.
     nameless: usize,
+    /// Requests that have let their ids go, but whose terminal frames are not in the queue yet.
+    ending: usize,
     /// No more requests will come.
     closed: bool,
+}
+
+impl Requests {
+    fn are_over(&self) -> bool {
+        self.by_id.is_empty() && self.nameless == 0 && self.ending == 0
+    }
 }
 
 impl InFlight {
@@ -38,13 +46,20 @@ impl InFlight {
         true
     }
 
-    /// Lets a request go.
-    pub(crate) fn remove(&self, id: Option<&str>) {
+    /// Lets a request's id go. It still counts as under way until [`InFlight::ended`].
+    pub(crate) fn release(&self, id: Option<&str>) {
         let mut requests = self.requests.lock();
         match id {
             Some(id) => drop(requests.by_id.remove(id)),
             None => requests.nameless = requests.nameless.saturating_sub(1),
         }
+        requests.ending += 1;
+    }
+
+    /// Says that the terminal frame of a released request is on its way: a worker that ends now loses nothing of it.
+    pub(crate) fn ended(&self) {
+        let mut requests = self.requests.lock();
+        requests.ending = requests.ending.saturating_sub(1);
         if requests.closed {
             self.ended.notify_all();
         }
@@ -76,13 +91,13 @@ impl InFlight {
 
     /// Whether there are none.
     pub(crate) fn is_empty(&self) -> bool {
-        self.len() == 0
+        self.requests.lock().are_over()
     }
 
     /// Waits until no more will come and all have ended; false where the time came first.
     pub(crate) fn wait_for_end(&self, deadline: Instant) -> bool {
         let mut requests = self.requests.lock();
-        while !(requests.closed && requests.by_id.is_empty() && requests.nameless == 0) {
+        while !(requests.closed && requests.are_over()) {
             if self.ended.wait_until(&mut requests, deadline).timed_out() {
                 return false;
             }

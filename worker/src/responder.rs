@@ -109,8 +109,9 @@ impl Responder {
 
     /// The id is free again before the host can read the frame that frees it.
     fn end(self, frame: Frame) {
-        self.in_flight.remove(self.voice.id());
+        self.in_flight.release(self.voice.id());
         self.voice.terminal(frame);
+        self.in_flight.ended();
     }
 }
 
@@ -119,8 +120,9 @@ impl Drop for Responder {
         if self.voice.answered.load(Ordering::Acquire) {
             return;
         }
-        self.in_flight.remove(self.voice.id());
+        self.in_flight.release(self.voice.id());
         self.voice.fail(&Error::failed("the worker ended the request without an answer"));
+        self.in_flight.ended();
     }
 }
 

@@ -169,6 +169,29 @@ impl Run for StdoutNoise {
     }
 }
 
+/// Starts a child process that outlives the request, as a careless library does, and gives its process id.
+#[derive(Node)]
+#[node("test.Child")]
+pub(super) struct Child {
+    /// How long the child lives, in seconds.
+    #[node(default = 60)]
+    seconds: u32,
+}
+
+impl Run for Child {
+    type Output = u32;
+
+    fn run(self, _: &Context) -> Result<u32> {
+        #[expect(
+            clippy::disallowed_methods,
+            clippy::zombie_processes,
+            reason = "a node that leaves a child behind is what is tested"
+        )]
+        let child = std::process::Command::new("sleep").arg(self.seconds.to_string()).spawn()?;
+        Ok(child.id())
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use millwork_worker::testing::NodeTest;

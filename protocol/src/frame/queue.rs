@@ -53,7 +53,15 @@ impl FrameQueue {
         });
     }
 
-    /// Puts a frame in the place of the waiting one with the same key, else behind the others.
+    /// Puts a frame behind the others, to be replaced by a later [`FrameQueue::push_latest`] with the same key.
+    pub fn push_keyed(&mut self, key: &str, frame: Frame) {
+        self.push(frame);
+        if let Some(last) = self.frames.back_mut() {
+            last.key = Some(key.to_owned());
+        }
+    }
+
+    /// Puts a frame in the place of the last waiting one with the same key, else behind the others.
     pub fn push_latest(&mut self, key: &str, frame: Frame) {
         let same = |w: &&mut Waiting| !w.begun && w.key.as_deref() == Some(key);
         match self.frames.iter_mut().rev().find(same) {
@@ -62,12 +70,7 @@ impl FrameQueue {
                 waiting.len = frame.len();
                 waiting.pieces = frame.into_pieces().into();
             }
-            None => {
-                self.push(frame);
-                if let Some(last) = self.frames.back_mut() {
-                    last.key = Some(key.to_owned());
-                }
-            }
+            None => self.push_keyed(key, frame),
         }
     }
 
@@ -150,6 +153,17 @@ mod tests {
         drain(&mut queue, usize::MAX);
         let buffer = queue.take_spent().unwrap();
         assert_eq!((buffer.as_ptr(), buffer.len()), (address, 0));
+    }
+
+    #[test]
+    fn a_frame_never_overtakes_one_with_the_same_key() {
+        let progress = |n: i64| Frame::message("progress", Some("r"), &map! { "progress" => n });
+        let mut queue = FrameQueue::default();
+        queue.push_latest("r", progress(1));
+        queue.push_keyed("r", progress(2));
+        queue.push_latest("r", progress(3));
+        let expected: Vec<u8> = [progress(1).to_bytes(), progress(3).to_bytes()].concat();
+        assert_eq!(drain(&mut queue, 1000), expected);
     }
 
     #[test]

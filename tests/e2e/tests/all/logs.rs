@@ -1,0 +1,79 @@
+//! Promises 9 and 10: stderr is drained and bounded, and no secret ever stands in it.
+
+use std::time::Instant;
+
+use millwork_e2e::descendants::marked;
+use millwork_e2e::{Map, PATIENCE, Program, Request, Value, map};
+use sha2::{Digest, Sha256};
+
+/// Promise 9: a flood on stderr, in lines and without any, neither stops the requests nor stays in memory.
+#[test]
+fn p09_a_flood_on_stderr_stops_nothing() {
+    for program in Program::BOTH {
+        let mut peer = program.start();
+        let start = Instant::now();
+        for text in ["x".repeat(1 << 20), "a line of log\n".repeat(75_000)] {
+            for _ in 0..5 {
+                let noise = Request::node("test.StdoutNoise").field("text", text.as_str()).field("via", "libc");
+                assert_eq!(peer.execute(noise).kind, "result");
+            }
+        }
+        peer.is_well();
+        assert!(start.elapsed() < PATIENCE);
+        if program == Program::Supervisor {
+            let longest = peer.stderr().lines().map(str::len).max().unwrap_or_default();
+            assert!(longest < 100_000, "lines are bounded: one of {longest} bytes");
+        }
+    }
+}
+
+/// Promise 10: a secret is used, and neither logs, nor errors, nor arguments show it.
+#[test]
+fn p10_secrets_are_nowhere_to_be_read() {
+    const SECRET: &str = "hunter2-and-then-some";
+    for program in Program::BOTH {
+        let mut peer = program.launch().env("MILLWORK_LOG", "trace").start().ready();
+        let answer = peer.execute(Request::node("test.NeedsSecret").secret("TEST_SECRET", SECRET));
+        let digest: String = Sha256::digest(SECRET).iter().map(|byte| format!("{byte:02x}")).collect();
+        assert_eq!(answer.output("output"), &Value::from(digest));
+
+        let missing = peer.execute(Request::node("test.NeedsSecret").secret("OTHER", SECRET));
+        assert_eq!(missing.error_kind(), "missing_setting");
+        assert!(missing.error().contains("TEST_SECRET"), "{missing:?}");
+        let mut answers = vec![missing];
+        // Requests that fail, with the secret aboard.
+        for node in ["test.Panic", "test.Fail", "nope.Nothing", "test.Broken"] {
+            answers.push(peer.execute(Request::node(node).secret("TEST_SECRET", SECRET)));
+        }
+        answers.push(peer.ask("execute", map! { "node_type" => 5, "secrets" => map! { "TEST_SECRET" => SECRET } }));
+        answers.push(peer.ask("execute", map! { "node_type" => "test.Add", "secrets" => SECRET }));
+        answers.push(peer.ask(
+            "provider.generate",
+            map! { "provider" => "test", "messages" => 5, "secrets" => map! { "TEST_SECRET" => SECRET } },
+        ));
+        answers.push(peer.ask("worker.status", Map::new()));
+        for process in marked(peer.mark()) {
+            assert!(!process.command.contains(SECRET));
+        }
+        peer.close();
+        answers.extend(peer.rest());
+        let told = format!("{answers:?}{}", peer.stderr());
+        assert!(!told.contains(SECRET), "it is told here: {told}");
+    }
+}
+
+/// The log is for programs where that is asked for: one JSON object a line, with the request's id.
+#[test]
+fn p09_the_log_is_json_where_asked_for() {
+    let mut peer = Program::Worker.launch().args(["--log-format", "json"]).start().ready();
+    peer.send("execute", "the-id", Request::node("test.Panic"));
+    assert_eq!(peer.recv().error_kind(), "panic");
+    peer.close();
+    assert!(peer.exit(PATIENCE).is_some());
+    let stderr = peer.stderr();
+    let logged = stderr
+        .lines()
+        .filter_map(|line| serde_json::from_str::<serde_json::Value>(line).ok())
+        .any(|entry| entry["level"] == "ERROR" && entry.to_string().contains("the-id"));
+    assert!(logged, "{stderr}");
+}
