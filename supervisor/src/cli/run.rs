@@ -133,11 +133,16 @@ enum Watched {
 
 /// Shows what the request sends until it has ended, or Ctrl-C.
 async fn watch(pending: &mut Pending, progress: &mut Progress, sink: &mut stream::Sink<'_>) -> Outcome<Watched> {
+    // One listener for the whole time: a signal between two of them would be lost.
+    let mut interrupt = std::pin::pin!(ctrl_c());
     loop {
         let event = tokio::select! {
+            biased;
+            _ = &mut interrupt => return Ok(Watched::Interrupted),
             event = pending.next() => event,
-            _ = ctrl_c() => return Ok(Watched::Interrupted),
         };
+        // A stream that always has a next chunk would keep the runtime from ever looking at signals.
+        tokio::task::yield_now().await;
         match event {
             None => return Ok(Watched::Ended),
             Some(Event::Progress(data)) => progress.update(&data),
