@@ -82,10 +82,10 @@ impl Shutdown {
             }
         };
         tracing::debug!(reason, in_flight = self.in_flight.len(), "ending");
-        self.end();
+        self.end(reason);
     }
 
-    fn end(&self) {
+    fn end(&self, reason: &str) {
         let gone = |output: &Output| output.is_broken() || hung_up(output);
         let deadline = Instant::now() + self.grace;
         // In small steps, so that a host that dies meanwhile is noticed.
@@ -101,7 +101,7 @@ impl Shutdown {
             self.in_flight.wait_for_end(Instant::now() + CANCEL_GRACE);
             self.in_flight.fail_all(&Error::new(
                 crate::ErrorKind::Cancelled,
-                "Cancelled: the host closed the connection and the node did not end in time",
+                format!("Cancelled: the worker ends ({reason}) and the node did not stop in time"),
             ));
         }
         if !gone(&self.output) {

@@ -18,7 +18,9 @@ pub(super) struct Spin {
 impl Run for Spin {
     type Output = f64;
 
-    fn run(self, _: &Context) -> Result<f64> {
+    fn run(self, ctx: &Context) -> Result<f64> {
+        // Who waits for this knows that a thread is stuck from now on.
+        ctx.progress(0.0, 1.0);
         let start = Instant::now();
         let limit = Duration::try_from_secs_f64(self.ms / 1000.0).unwrap_or(Duration::MAX);
         while self.ms == 0.0 || start.elapsed() < limit {

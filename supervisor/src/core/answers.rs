@@ -39,6 +39,12 @@ impl Core {
             }
             return;
         }
+        // A worker that is being ended cancels what it still runs. The end itself says more: it names the cause.
+        let ending = worker.condemned.is_some() && role == Role::EndWithError;
+        if ending && self.requests.get(key).is_some_and(|request| !request.is_stopping()) && is_cancelled(&payload) {
+            self.dropped += 1;
+            return;
+        }
         worker.in_flight.remove(id);
         let group = worker.group;
         let Some(request) = self.requests.take(key, &mut self.timers) else { return };
@@ -56,6 +62,14 @@ impl Core {
         }
         self.pump(group);
     }
+}
+
+fn is_cancelled(payload: &Bytes) -> bool {
+    // Peers without kinds say it in the text.
+    decode(payload).is_err_and(|error| match error.kind {
+        Some(kind) => kind == ErrorKind::Cancelled,
+        None => error.error.eq_ignore_ascii_case("cancelled"),
+    })
 }
 
 fn timed_out(label: &str) -> ErrorData {

@@ -73,6 +73,11 @@ impl Request {
         self.route.node_type.as_deref().unwrap_or(&self.kind)
     }
 
+    /// Whether it was told to end and is expected to.
+    pub(super) fn is_stopping(&self) -> bool {
+        self.cancel.is_some() && !self.overdue
+    }
+
     pub(super) fn size(&self) -> usize {
         self.frame.as_ref().map_or(0, Frame::len)
     }

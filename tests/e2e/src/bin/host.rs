@@ -22,7 +22,10 @@ fn main() {
         // Just started: it has not said READY, and may not have run a line of its own yet.
         "load" | "idle" => {}
         "execute" => begin(&mut peer, Request::node("test.Sleep").field("ms", 600_000)),
-        "spin" => begin(&mut peer, Request::node("test.Spin").field("ms", 0)),
+        "spin" => {
+            peer.begin("execute", Request::node("test.Spin").field("ms", 0));
+            while peer.recv().kind != "progress" {}
+        }
         "stream" => {
             peer.begin("execute.stream", Request::node("test.Stream").field("n", 1_000_000).field("bytes", 100_000));
             while peer.recv().kind != "chunk" {}

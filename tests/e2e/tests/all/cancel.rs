@@ -78,6 +78,8 @@ fn p06_unknown_and_finished_ids_are_ignored() {
 fn p06_a_stuck_node_is_killed_with_its_worker_and_replaced() {
     let mut peer = Program::Supervisor.launch().file("millwork.toml", "cancel_grace_ms = 500\n").start().ready();
     let spin = peer.begin("execute", Request::node("test.Spin").field("ms", 0));
+    // Cancelled before a thread has begun it, it would just end.
+    assert_eq!(peer.recv().kind, "progress");
     let other = peer.begin("execute", Request::node("test.Sleep").field("ms", 600_000));
     peer.is_well();
     let start = Instant::now();

@@ -22,7 +22,8 @@ fn p01_at_the_end_of_input_every_request_is_answered() {
         let answers = peer.rest();
         assert!(start.elapsed() < END, "{:?}", start.elapsed());
         let of = |id: &str| {
-            let of: Vec<_> = answers.iter().filter(|answer| answer.id.as_deref() == Some(id)).collect();
+            let terminal = answers.iter().filter(|answer| answer.is_terminal());
+            let of: Vec<_> = terminal.filter(|answer| answer.id.as_deref() == Some(id)).collect();
             assert_eq!(of.len(), 1, "{id} in {answers:?}");
             of[0]
         };
