@@ -175,6 +175,42 @@ impl<'a> Envelope<'a> {
         Ok(())
     }
 
+    /// The texts in the map under a key of `data`, whatever their names; none where there is no such map.
+    #[must_use]
+    pub fn data_texts_under(&self, key: &str) -> Vec<&'a str> {
+        let mut found = Vec::new();
+        // What breaks off is the decoder's to refuse; what came before it counts.
+        let _ = self.find_texts_under(key, &mut found);
+        found
+    }
+
+    fn find_texts_under(&self, wanted: &str, found: &mut Vec<&'a str>) -> Result<(), DecodeError> {
+        let Some(range) = &self.data else { return Ok(()) };
+        let mut cursor = Cursor::at(self.payload, range.start);
+        let Token::Map(entries) = cursor.token()? else { return Ok(()) };
+        for _ in 0..entries {
+            match cursor.token()? {
+                Token::Str(key) | Token::Bin(key) if key == wanted.as_bytes() => {}
+                Token::List(_) | Token::Map(_) => return Ok(()),
+                _ => {
+                    cursor.skip()?;
+                    continue;
+                }
+            }
+            let mut inner = cursor.clone();
+            if let Token::Map(entries) = inner.token()? {
+                for _ in 0..entries {
+                    inner.skip()?;
+                    if let Some(Scalar::Text(text)) = scalar(&mut inner)? {
+                        found.push(text);
+                    }
+                }
+            }
+            cursor.skip()?;
+        }
+        Ok(())
+    }
+
     /// `data`, decoded; large byte strings are slices of `payload`, which must be the one that was peeked at.
     ///
     /// # Errors
@@ -239,6 +275,18 @@ mod tests {
         assert_eq!(envelope.data_texts(["node_type", "provider"]), [Some("test.Echo"), None]);
         assert_eq!(envelope.data_scalars(["provider", "x"]), [Some(Scalar::Number(3.0)), None]);
         assert_eq!(envelope.decode_data(&bytes, &Limits::default()).unwrap(), data);
+    }
+
+    #[test]
+    fn finds_the_texts_of_one_map_and_no_others() {
+        let data = map! {
+            "fields" => map! { "secrets" => map! { "a" => "not this" } },
+            "secrets" => map! { "K" => "one", "number" => 5, "deep" => map! { "K" => "nor this" }, "L" => "two" },
+        };
+        let bytes = payload("execute", None, &data);
+        assert_eq!(Envelope::peek(&bytes).unwrap().data_texts_under("secrets"), ["one", "two"]);
+        let odd = payload("execute", None, &map! { "secrets" => "text" });
+        assert!(Envelope::peek(&odd).unwrap().data_texts_under("secrets").is_empty());
     }
 
     #[test]

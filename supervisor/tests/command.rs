@@ -193,6 +193,25 @@ fn the_benchmark_measures_a_worker_and_leaves_nothing_behind() {
 }
 
 #[test]
+fn a_picture_is_written_in_the_format_of_its_files_name() {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("in.png"), PIXEL).unwrap();
+    for (file, head) in [("out.png", &b"\x89PNG"[..]), ("out.jpg", b"\xff\xd8\xff"), ("out.webp", b"RIFF")] {
+        stdout(&millwork_in(folder.path(), &["run", "image.Invert", "image=in.png", "-o", file]));
+        assert!(std::fs::read(folder.path().join(file)).unwrap().starts_with(head), "{file}");
+    }
+    let told = stdout(&millwork_in(folder.path(), &["run", "image.Invert", "image=in.png"]));
+    assert!(told.starts_with("image (PNG, 1×1") && told.contains("-o FILE"), "{told}");
+    let mut child = command(folder.path(), &["run", "image.Invert", "image=-", "-o", "-"]);
+    let mut child = child.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
+    child.stdin.take().unwrap().write_all(PIXEL).unwrap();
+    assert!(child.wait_with_output().unwrap().stdout.starts_with(b"\x89PNG"));
+}
+
+/// One pixel, red; the smallest PNG there is.
+const PIXEL: &[u8] = b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR\0\0\0\x01\0\0\0\x01\x08\x02\0\0\0\x90wS\xde\0\0\0\x0cIDATx\x9cc\xf8\xcf\xc0\0\0\x03\x01\x01\0\xc9\xfe\x92\xef\0\0\0\0IEND\xaeB`\x82";
+
+#[test]
 fn the_completions_know_the_commands() {
     for shell in ["bash", "zsh", "fish"] {
         let script = stdout(&millwork(&["completions", shell]));

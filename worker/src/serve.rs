@@ -118,6 +118,10 @@ fn read_frames(input: &OwnedFd, limits: Limits, dispatcher: &Dispatcher) {
                 return;
             }
             Ok(_) | Err(Errno::INTR) => {}
+            Err(Errno::AGAIN) => {
+                // An error of poll is an error of the read that follows.
+                let _ = rustix::event::poll(&mut [PollFd::new(input, PollFlags::IN)], None);
+            }
             Err(error) => {
                 tracing::error!(%error, "cannot read from the host");
                 return;

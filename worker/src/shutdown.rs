@@ -86,6 +86,7 @@ impl Shutdown {
     }
 
     fn end(&self, reason: &str) {
+        self.end_at_the_latest();
         let gone = |output: &Output| output.is_broken() || hung_up(output);
         let deadline = Instant::now() + self.grace;
         // In small steps, so that a host that dies meanwhile is noticed.
@@ -109,6 +110,19 @@ impl Shutdown {
         }
         system::kill_descendants();
         system::exit_now(0);
+    }
+
+    /// Should even this thread be held up, as by a terminal that takes no more output, the process ends all the same.
+    fn end_at_the_latest(&self) {
+        let latest = self.grace + CANCEL_GRACE + FLUSH_GRACE + Duration::from_secs(1);
+        let spawned = std::thread::Builder::new().name("millwork-end".into()).stack_size(64 << 10).spawn(move || {
+            std::thread::sleep(latest);
+            system::kill_descendants();
+            system::exit_now(0);
+        });
+        if let Err(error) = spawned {
+            tracing::warn!(%error, "no thread to end the process should this one be stuck");
+        }
     }
 }
 

@@ -11,9 +11,9 @@ const PIPE_SIZE: usize = 256 << 10;
 /// The two ends of the host's pipe, as private descriptors that no child inherits.
 #[derive(Debug)]
 pub(crate) struct Stdio {
-    /// Frames from the host; reading it blocks.
+    /// Frames from the host; reading it blocks, except where it is the same socket as the output.
     pub(crate) input: OwnedFd,
-    /// Frames to the host; writing it blocks only where it is no pipe.
+    /// Frames to the host; writing it blocks only where it is neither a pipe nor a socket.
     pub(crate) output: OwnedFd,
 }
 
@@ -26,14 +26,9 @@ impl Stdio {
         let null = std::fs::OpenOptions::new().read(true).open("/dev/null")?;
         nix::unistd::dup2_stdin(null)?;
         nix::unistd::dup2_stdout(io::stderr())?;
-        if is_pipe(&output) {
+        if is_pipe_or_socket(&output) {
             let flags = rustix::fs::fcntl_getfl(&output)?;
             rustix::fs::fcntl_setfl(&output, flags | OFlags::NONBLOCK)?;
-        }
-        // A host that made its pipes non-blocking on its side has not made them so on ours, but may have handed over its own.
-        let flags = rustix::fs::fcntl_getfl(&input)?;
-        if flags.contains(OFlags::NONBLOCK) {
-            rustix::fs::fcntl_setfl(&input, flags - OFlags::NONBLOCK)?;
         }
         for pipe in [&input, &output] {
             enlarge(pipe);
@@ -42,8 +37,10 @@ impl Stdio {
     }
 }
 
-fn is_pipe(fd: &OwnedFd) -> bool {
-    rustix::fs::fstat(fd).is_ok_and(|stat| FileType::from_raw_mode(stat.st_mode) == FileType::Fifo)
+/// Hosts on libuv (Node, Electron) hand over sockets. Others, such as terminals, share their flags with strangers.
+fn is_pipe_or_socket(fd: &OwnedFd) -> bool {
+    let file_type = rustix::fs::fstat(fd).map(|stat| FileType::from_raw_mode(stat.st_mode));
+    matches!(file_type, Ok(FileType::Fifo | FileType::Socket))
 }
 
 /// Where the system has a size for pipes and allows this one; elsewhere nothing is lost but speed.

@@ -1,6 +1,6 @@
 //! What is in a model, and whether it will run here.
 
-use millwork_worker::onnx::{ModelInfo, OnnxError, ValueInfo};
+use millwork_worker::onnx::{Dim, ModelInfo, OnnxError, ValueInfo};
 use millwork_worker::prelude::*;
 
 use super::table;
@@ -36,7 +36,7 @@ impl Run for Inspect {
 
 fn data(info: &ModelInfo) -> Map {
     let value = |value: &ValueInfo| {
-        let dims = value.shape.as_ref().map(|dims| dims.iter().map(|dim| Value::from(dim.to_string())).collect());
+        let dims = value.shape.as_ref().map(|dims| dims.iter().map(length).collect());
         map! { "name" => value.name.as_str(), "dtype" => value.dtype_name.as_str(), "shape" => dims.map_or(Value::Nil, Value::List) }
     };
     let values = |list: &[ValueInfo]| Value::List(list.iter().map(|item| Value::Map(value(item))).collect());
@@ -68,6 +68,14 @@ fn data(info: &ModelInfo) -> Map {
         "parameters" => info.parameters as i64,
         "parameter_bytes" => info.parameter_bytes as i64,
         "metadata" => metadata,
+    }
+}
+
+/// A number where the length is fixed, its name where it has one, else `?`.
+fn length(dim: &Dim) -> Value {
+    match dim {
+        Dim::Fixed(length) => Value::from(*length as i64),
+        other => Value::from(other.to_string()),
     }
 }
 
@@ -110,6 +118,9 @@ mod tests {
             assert!(text.contains(line), "{line} in {text}");
         }
         assert_eq!(outputs["supported"], Value::Bool(true));
+        let inputs = outputs["info"].get("inputs").and_then(Value::as_list).unwrap();
+        let dims = [Value::from("N"), Value::Int(1), Value::Int(8), Value::Int(8)];
+        assert_eq!(inputs[0].get("shape").and_then(Value::as_list), Some(&dims[..]));
     }
 
     #[test]

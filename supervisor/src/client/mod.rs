@@ -20,7 +20,7 @@ mod pending;
 
 use std::sync::Arc;
 
-use millwork_protocol::{Frame, Map};
+use millwork_protocol::{Frame, Map, Value};
 use parking_lot::Mutex;
 use tokio::sync::{broadcast, mpsc, oneshot, watch};
 
@@ -36,7 +36,15 @@ use crate::{Config, Error};
 #[derive(Debug)]
 pub(crate) enum Command {
     /// A request, encoded, and where its answers go.
-    Request { kind: String, id: Arc<str>, frame: Frame, route: Route, fingerprint: Fingerprint, inbox: Arc<Inbox> },
+    Request {
+        kind: String,
+        id: Arc<str>,
+        frame: Frame,
+        route: Route,
+        fingerprint: Fingerprint,
+        secrets: Vec<String>,
+        inbox: Arc<Inbox>,
+    },
     /// The request's caller no longer wants it.
     Cancel { id: Arc<str> },
     /// An inbox that was full has room again.
@@ -68,6 +76,12 @@ impl Route {
                 .filter(|ms| *ms > 0),
         }
     }
+}
+
+/// The secrets in a request's data, which nobody may tell.
+fn secrets_of(data: &Map) -> Vec<String> {
+    let secrets = data.get("secrets").and_then(Value::as_map);
+    secrets.into_iter().flat_map(|map| map.values()).filter_map(Value::as_str).map(str::to_owned).collect()
 }
 
 /// How far the fleet has come.
@@ -183,6 +197,7 @@ impl Client {
             fingerprint: fingerprint_of(kind, &id, &frame),
             frame,
             route: Route::of(&data),
+            secrets: secrets_of(&data),
             kind: kind.to_owned(),
             id: id.clone(),
             inbox: inbox.clone(),

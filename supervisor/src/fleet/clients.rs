@@ -104,7 +104,8 @@ impl Fleet {
         while let Poll::Ready(Some(command)) = self.clients.commands.poll_recv(cx) {
             busy = true;
             match command {
-                Command::Request { kind, id, frame, route, fingerprint, inbox } => {
+                Command::Request { kind, id, frame, route, fingerprint, secrets, inbox } => {
+                    secrets.iter().for_each(|secret| self.secrets.learn(secret));
                     self.clients.inboxes.insert(id.clone(), inbox);
                     let kind = kind.into();
                     let incoming = Incoming { host: HostId::CLIENTS, id, kind, route, fingerprint, frame };

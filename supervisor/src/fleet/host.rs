@@ -157,6 +157,7 @@ impl Fleet {
             backend: text(backend),
             timeout_ms: timeout.and_then(Scalar::number).filter(|ms| *ms >= 1.0).map(|ms| ms as u64),
         };
+        envelope.data_texts_under("secrets").into_iter().for_each(|secret| self.secrets.learn(secret));
         let data = envelope.data.clone().and_then(|range| payload.get(range)).unwrap_or_default();
         let incoming = Incoming {
             host: HostId::PIPE,

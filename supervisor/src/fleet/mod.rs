@@ -19,7 +19,7 @@ use crate::client::{Command, Progress, WorkerChange};
 use crate::config::{Config, WorkerConfig};
 use crate::core::{Answer, Core, Policy, WorkerId};
 use crate::error::Error;
-use crate::process::{Log, Notice, Spawner};
+use crate::process::{Log, Notice, Secrets, Spawner};
 use crate::spare::Spare;
 
 pub(crate) use clients::Clients;
@@ -33,6 +33,7 @@ pub(crate) struct Fleet {
     slots: Vec<Slot>,
     specs: Vec<Arc<WorkerConfig>>,
     spawner: Spawner,
+    secrets: Secrets,
     notices: mpsc::UnboundedReceiver<Notice>,
     host: Option<Host>,
     clients: Clients,
@@ -58,7 +59,9 @@ impl Fleet {
         let prefix = format!("millwork-{}-", uuid::Uuid::new_v4().simple());
         let core = Core::new(Policy::new(config, limits.max_frame), &groups, prefix);
         let (report, notices) = mpsc::unbounded_channel();
-        let spawner = Spawner::start(report, log).map_err(Error::io("start a thread for processes"))?;
+        let secrets = Secrets::default();
+        let spawner =
+            Spawner::start(report, log, secrets.clone()).map_err(Error::io("start a thread for processes"))?;
         let slots = (0..core.worker_count()).map(|_| Slot::default()).collect();
         let epoch = Instant::now();
         let spare = host.as_ref().map(|host| host.link.spare().clone()).unwrap_or_default();
@@ -67,6 +70,7 @@ impl Fleet {
             slots,
             specs,
             spawner,
+            secrets,
             notices,
             host,
             clients,

@@ -5,6 +5,7 @@
 
 mod linux;
 mod log;
+mod secrets;
 mod spawn;
 mod stderr;
 mod wait;
@@ -18,6 +19,7 @@ use tokio::sync::mpsc;
 
 pub(crate) use linux::grow_pipe;
 pub(crate) use log::Log;
+pub(crate) use secrets::Secrets;
 pub use spawn::piped;
 pub(crate) use wait::ProcessGroup;
 
@@ -65,12 +67,12 @@ pub(crate) struct Spawner {
 
 impl Spawner {
     /// Starts the thread.
-    pub(crate) fn start(notices: mpsc::UnboundedSender<Notice>, log: Log) -> std::io::Result<Self> {
+    pub(crate) fn start(notices: mpsc::UnboundedSender<Notice>, log: Log, secrets: Secrets) -> std::io::Result<Self> {
         let (orders, inlet) = std::sync::mpsc::channel::<Order>();
         thread::Builder::new().name("spawner".to_owned()).spawn(move || {
             for order in inlet {
                 let (worker, run) = (order.worker, order.run);
-                if let Err(exit) = spawn::spawn(order, &notices, &log) {
+                if let Err(exit) = spawn::spawn(order, &notices, log, &secrets) {
                     let _ = notices.send(Notice::Exited { worker, run, exit, tail: String::new() });
                 }
             }

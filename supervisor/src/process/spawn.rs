@@ -8,10 +8,15 @@ use std::sync::Arc;
 
 use tokio::sync::mpsc;
 
-use super::{Child, Log, Notice, Order, ProcessGroup, linux, stderr, wait};
+use super::{Child, Log, Notice, Order, ProcessGroup, Secrets, linux, stderr, wait};
 
 /// Starts a process from this thread. The error says why there is none.
-pub(super) fn spawn(order: Order, notices: &mpsc::UnboundedSender<Notice>, log: &Log) -> Result<(), String> {
+pub(super) fn spawn(
+    order: Order,
+    notices: &mpsc::UnboundedSender<Notice>,
+    log: Log,
+    secrets: &Secrets,
+) -> Result<(), String> {
     let Order { worker, run, name, spec } = order;
     let (program, arguments) = spec.command.split_first().ok_or("its command is empty")?;
     let mut command = Command::new(program);
@@ -34,7 +39,8 @@ pub(super) fn spawn(order: Order, notices: &mpsc::UnboundedSender<Notice>, log: 
     };
     // Before anything else that is told about it.
     let _ = notices.send(spawned);
-    let tail = stderr::drain(errors, worker, run, name, notices.clone(), *log).map_err(|e| no_thread(&group, &e))?;
+    let ears = stderr::Ears { worker, run, name, notices: notices.clone(), log, secrets: secrets.clone() };
+    let tail = stderr::drain(errors, ears).map_err(|e| no_thread(&group, &e))?;
     wait::watch(group.clone(), worker, run, tail, notices.clone()).map_err(|e| no_thread(&group, &e))
 }
 

@@ -10,7 +10,7 @@ use millwork_protocol::READY_LINE;
 use parking_lot::{Condvar, Mutex};
 use tokio::sync::mpsc;
 
-use super::{Log, Notice};
+use super::{Log, Notice, Secrets};
 
 /// Longer lines are passed on in pieces.
 const MAX_LINE: usize = 16 << 10;
@@ -49,15 +49,27 @@ impl Tail {
     }
 }
 
+/// Who hears what a worker says.
+pub(super) struct Ears {
+    pub(super) worker: usize,
+    pub(super) run: u32,
+    pub(super) name: String,
+    pub(super) notices: mpsc::UnboundedSender<Notice>,
+    pub(super) log: Log,
+    pub(super) secrets: Secrets,
+}
+
+impl Ears {
+    fn hear(&self, line: &[u8], end: &[u8], kept: &Tail) {
+        let line = self.secrets.redact(line);
+        kept.add(&line);
+        kept.add(end);
+        self.log.worker(&self.name, &String::from_utf8_lossy(&line));
+    }
+}
+
 /// Reads the stream to its end on a thread of its own.
-pub(super) fn drain(
-    mut stream: ChildStderr,
-    worker: usize,
-    run: u32,
-    name: String,
-    notices: mpsc::UnboundedSender<Notice>,
-    log: Log,
-) -> io::Result<Arc<Tail>> {
+pub(super) fn drain(mut stream: ChildStderr, ears: Ears) -> io::Result<Arc<Tail>> {
     let tail = Arc::new(Tail::default());
     let kept = tail.clone();
     thread::Builder::new().name("stderr".to_owned()).stack_size(STACK).spawn(move || {
@@ -72,18 +84,13 @@ pub(super) fn drain(
             };
             lines.feed(buffer.get(..read).unwrap_or_default(), |line| {
                 if line.trim_ascii() == READY_LINE.as_bytes() {
-                    let _ = notices.send(Notice::Ready { worker, run });
+                    let _ = ears.notices.send(Notice::Ready { worker: ears.worker, run: ears.run });
                 } else {
-                    kept.add(line);
-                    kept.add(b"\n");
-                    log.worker(&name, &String::from_utf8_lossy(line));
+                    ears.hear(line, b"\n", &kept);
                 }
             });
         }
-        lines.end(|line| {
-            kept.add(line);
-            log.worker(&name, &String::from_utf8_lossy(line));
-        });
+        lines.end(|line| ears.hear(line, b"", &kept));
         kept.end();
     })?;
     Ok(tail)

@@ -2,6 +2,8 @@
 #![allow(clippy::disallowed_methods, reason = "tests start the programs that they are about")]
 
 use std::ffi::OsString;
+use std::os::fd::OwnedFd;
+use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -80,6 +82,7 @@ pub struct Launch {
     command: Command,
     mark: String,
     folder: TempDir,
+    sockets: bool,
 }
 
 impl Launch {
@@ -111,7 +114,7 @@ impl Launch {
         if std::env::var_os("XDG_RUNTIME_DIR").is_none() {
             command.env("XDG_RUNTIME_DIR", folder.path());
         }
-        Self { command, mark, folder }
+        Self { command, mark, folder, sockets: false }
     }
 
     /// With an argument.
@@ -144,6 +147,13 @@ impl Launch {
         self
     }
 
+    /// With sockets for stdin and stdout, as hosts on Node and Electron have them, in the place of pipes.
+    #[must_use]
+    pub fn sockets(mut self) -> Self {
+        self.sockets = true;
+        self
+    }
+
     /// The folder that it will work in.
     #[must_use]
     pub fn folder(&self) -> &Path {
@@ -163,7 +173,16 @@ impl Launch {
     #[must_use]
     pub fn start(mut self) -> Peer {
         self.command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
-        let child = self.spawn();
+        let pair = || UnixStream::pair().expect("the system has sockets");
+        let pairs = self.sockets.then(|| (pair(), pair()));
+        let ours = pairs.map(|((input, its_input), (output, its_output))| {
+            self.command.stdin(OwnedFd::from(its_input)).stdout(OwnedFd::from(its_output));
+            (OwnedFd::from(input), OwnedFd::from(output))
+        });
+        let mut child = self.spawn();
+        if let Some((input, output)) = ours {
+            (child.stdin, child.stdout) = (Some(input.into()), Some(output.into()));
+        }
         Peer::new(child, self.mark, self.folder)
     }
 

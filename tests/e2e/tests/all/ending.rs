@@ -57,6 +57,24 @@ fn p02_an_idle_program_ends_when_asked() {
     }
 }
 
+/// Hosts on Node hand over sockets, which fill up as pipes do: a host that no longer reads keeps nobody alive.
+#[test]
+fn p02_over_sockets_an_unread_answer_keeps_nobody_alive() {
+    for program in Program::BOTH {
+        let mut peer = program.launch().sockets().start().ready();
+        let blob = vec![7u8; 3 << 20];
+        assert_eq!(peer.execute(Request::node("test.Echo").blob("value", blob.clone())).blob("output"), blob);
+        peer.pause_reading(true);
+        for _ in 0..3 {
+            peer.begin("execute", Request::node("test.Echo").blob("value", blob.clone()));
+        }
+        peer.close();
+        peer.signal(Signal::SIGTERM);
+        assert!(peer.exit(END).is_some(), "{program:?} lives on");
+        assert!(within(Duration::from_secs(2), || marked(peer.mark()).is_empty()), "{:?}", marked(peer.mark()));
+    }
+}
+
 /// SIGTERM with work in flight: cancelled, answered, gone.
 #[test]
 fn p01_sigterm_answers_what_is_in_flight() {

@@ -62,6 +62,22 @@ fn p10_secrets_are_nowhere_to_be_read() {
     }
 }
 
+/// Promise 10: nor where a node prints its secret and takes its worker down.
+#[test]
+fn p10_a_dying_workers_last_words_are_told_without_secrets() {
+    const SECRET: &str = "hunter2-and-then-some";
+    let mut peer = Program::Supervisor.start();
+    let noise = Request::node("test.StdoutNoise").field("text", format!("the key is {SECRET}."));
+    assert_eq!(peer.execute(noise.secret("KEY", SECRET)).kind, "result");
+    let died = peer.execute(Request::node("test.Abort"));
+    assert!(died.error().contains("the key is ***."), "its last words are told: {}", died.error());
+    peer.is_well();
+    peer.close();
+    let answers = peer.rest();
+    let told = format!("{died:?}{answers:?}{}", peer.stderr());
+    assert!(told.contains("the key is ***.") && !told.contains(SECRET), "it is told here: {told}");
+}
+
 /// The log is for programs where that is asked for: one JSON object a line, with the request's id.
 #[test]
 fn p09_the_log_is_json_where_asked_for() {

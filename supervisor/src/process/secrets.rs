@@ -1,0 +1,80 @@
+//! The secrets that requests bring, and lines without them. Who says the lines, and where they go, is not known here.
+
+use std::borrow::Cow;
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use aho_corasick::{AhoCorasick, MatchKind};
+use parking_lot::RwLock;
+
+/// Shorter ones would blot out words that are none.
+const SHORTEST: usize = 6;
+/// So many are known at once; the oldest are forgotten first.
+const MOST: usize = 256;
+const BLOT: &[u8] = b"***";
+
+/// What must not be told, shared by all workers of a fleet: a node that prints its secret, or dies with it on its lips,
+/// must not put it into logs and errors.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Secrets(Arc<RwLock<Known>>);
+
+#[derive(Debug, Default)]
+struct Known {
+    texts: VecDeque<Box<str>>,
+    finder: Option<AhoCorasick>,
+}
+
+impl Secrets {
+    /// Takes note of a secret. One of several lines is as many secrets, since output comes in lines.
+    pub(crate) fn learn(&self, secret: &str) {
+        for line in secret.lines().map(str::trim).filter(|line| line.len() >= SHORTEST) {
+            if self.0.read().texts.iter().any(|text| **text == *line) {
+                continue;
+            }
+            let mut known = self.0.write();
+            known.texts.push_back(line.into());
+            if known.texts.len() > MOST {
+                known.texts.pop_front();
+            }
+            let texts = known.texts.iter().map(|text| &**text);
+            // The longest: one secret may begin with another.
+            known.finder = AhoCorasick::builder().match_kind(MatchKind::LeftmostLongest).build(texts).ok();
+        }
+    }
+
+    /// The line with every secret blotted out.
+    pub(crate) fn redact<'a>(&self, line: &'a [u8]) -> Cow<'a, [u8]> {
+        let known = self.0.read();
+        match &known.finder {
+            Some(finder) if finder.is_match(line) => {
+                let blots = vec![BLOT; known.texts.len()];
+                Cow::Owned(finder.replace_all_bytes(line, &blots))
+            }
+            _ => Cow::Borrowed(line),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_secret_is_blotted_out_and_nothing_else() {
+        let secrets = Secrets::default();
+        assert_eq!(&*secrets.redact(b"plain"), b"plain");
+        for secret in ["abcdef", "abcdef-longer", "first line\n  second line\r\n", "tiny", ""] {
+            secrets.learn(secret);
+        }
+        let told = b"abcdef, abcdef-longer: first line; second line; tiny, abcde";
+        assert_eq!(&*secrets.redact(told), b"***, ***: ***; ***; tiny, abcde");
+    }
+
+    #[test]
+    fn the_oldest_are_forgotten() {
+        let secrets = Secrets::default();
+        (0..=MOST).for_each(|i| secrets.learn(&format!("secret {i:04}")));
+        assert_eq!(&*secrets.redact(b"secret 0000, secret 0001, secret 0256"), b"secret 0000, ***, ***");
+        assert_eq!(secrets.0.read().texts.len(), MOST);
+    }
+}
