@@ -50,6 +50,9 @@ pub(super) enum Cause {
     Shutdown,
 }
 
+/// What a request costs beside its frame: many tiny ones are no small thing.
+const OVERHEAD: usize = 1 << 10;
+
 #[derive(Debug)]
 pub(super) struct Request {
     pub(super) owner: Owner,
@@ -78,8 +81,9 @@ impl Request {
         self.cancel.is_some() && !self.overdue
     }
 
+    /// What it costs to keep it, in bytes.
     pub(super) fn size(&self) -> usize {
-        self.frame.as_ref().map_or(0, Frame::len)
+        OVERHEAD + self.frame.as_ref().map_or(0, Frame::len)
     }
 
     /// The one way to end a host's request.
@@ -157,12 +161,11 @@ impl Requests {
     /// Lets go of a request's bytes: it has begun to be written.
     pub(super) fn drop_frame(&mut self, key: RequestKey) {
         if let Some(request) = self.table.get_mut(&key) {
-            self.bytes -= request.size();
-            request.frame = None;
+            self.bytes -= request.frame.take().map_or(0, |frame| frame.len());
         }
     }
 
-    /// How many bytes of requests are kept.
+    /// How many bytes the open requests cost.
     pub(super) fn bytes(&self) -> usize {
         self.bytes
     }

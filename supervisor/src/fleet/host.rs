@@ -21,6 +21,9 @@ use crate::spare::Spare;
 
 /// So many reads of the host, then the workers get their turn.
 const READS: usize = 8;
+/// Above so many unread bytes of answers the host is not asked for more. Far above what stops the workers: a host may
+/// write a good many requests before it reads.
+const FULL: usize = 32 << 20;
 /// How long the host may leave its last answers unread once everything else has ended.
 const FLUSH_PATIENCE: Duration = Duration::from_millis(500);
 
@@ -75,7 +78,12 @@ impl Host {
 }
 
 impl Fleet {
-    /// Reads the host, unless too much of it waits for workers.
+    /// Whether the host has to wait: for workers to take its requests, or for itself to read its answers.
+    pub(super) fn is_congested(&self) -> bool {
+        self.core.is_congested() || self.host.as_ref().is_some_and(|host| host.link.backlog() > FULL)
+    }
+
+    /// Reads the host, unless it has to wait.
     pub(super) fn poll_host(&mut self, cx: &mut Context<'_>) -> bool {
         let Some(host) = &mut self.host else { return false };
         let mut busy = false;
@@ -84,8 +92,9 @@ impl Fleet {
             self.handle(Event::Shutdown { at_once: false });
         }
         for _ in 0..READS {
+            let is_congested = self.is_congested();
             let Some(host) = self.host.as_mut().filter(|host| host.link.is_input_open()) else { break };
-            if self.core.is_congested() {
+            if is_congested {
                 // Its end would not be read before all that came first.
                 if host.is_gone() {
                     host.link.close_input();

@@ -125,7 +125,7 @@ impl Fleet {
             // Nothing else would stir while the host leaves its last answers unread.
             _ if self.is_stopped => self.now() + HOST_CHECK,
             // Nor where it goes while it is not read.
-            due if self.core.is_congested() => due.unwrap_or(Millis::MAX).min(self.now() + HOST_CHECK),
+            due if self.is_congested() => due.unwrap_or(Millis::MAX).min(self.now() + HOST_CHECK),
             due => due.unwrap_or(Millis::MAX),
         };
         let spare = self.spare.expire().map_or(Millis::MAX, |left| self.now() + left.as_millis() as Millis + 1);

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use millwork_e2e::descendants::{marked, memory};
-use millwork_e2e::{Frame, PATIENCE, Program, Request, Value, within};
+use millwork_e2e::{Frame, Map, PATIENCE, Program, Request, Value, within};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
@@ -56,6 +56,29 @@ fn p12_full_pipes_both_ways_do_not_deadlock() {
             assert!(!std::mem::replace(&mut seen[i], true));
             let blob = answer.blob("output");
             assert!(blob.len() == 1 << 20 && blob.iter().all(|byte| usize::from(*byte) == i));
+        }
+        assert!(within(PATIENCE, || writer.is_finished()));
+    }
+}
+
+/// Promise 12: requests that cost a host nothing and whose answers it does not read: it has to wait, and gets them all.
+#[test]
+fn p12_a_flood_of_cheap_requests_is_held_back() {
+    const REQUESTS: usize = 600_000;
+    for program in Program::BOTH {
+        let mut peer = program.start();
+        peer.pause_reading(true);
+        let flood = Frame::message("nonsense", Some("a"), &Map::new()).to_bytes().repeat(REQUESTS);
+        let writer = peer.raw_meanwhile(flood);
+        // Long enough to take them all, were there no bound.
+        assert!(!within(Duration::from_secs(3), || writer.is_finished()), "{program:?} takes whatever comes");
+        for process in marked(peer.mark()) {
+            let most = memory(process.pid, "VmHWM").unwrap_or_default();
+            assert!(most < 250 << 20, "{} keeps {most} bytes for a host that does not read", process.command);
+        }
+        peer.pause_reading(false);
+        for _ in 0..REQUESTS {
+            assert_eq!(peer.recv_any().error_kind(), "unknown_message");
         }
         assert!(within(PATIENCE, || writer.is_finished()));
     }
