@@ -130,6 +130,19 @@ fn chunks_are_printed_as_they_come_and_ctrl_c_cancels() {
 }
 
 #[test]
+fn a_watched_status_comes_again_and_again_until_ctrl_c() {
+    let mut child = start(&["status", "--watch", "--json", "--test-nodes"]);
+    let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
+    for _ in 0..2 {
+        let status: serde_json::Value = serde_json::from_str(&lines.next().unwrap().unwrap()).unwrap();
+        assert_eq!(status["extensions"]["supervisor"]["workers"][0]["state"], "ready", "{status}");
+    }
+    kill(Pid::from_raw(child.id().cast_signed()), Signal::SIGINT).unwrap();
+    assert!(lines.all(|line| line.is_ok()));
+    assert_eq!(child.wait().unwrap().code(), Some(0));
+}
+
+#[test]
 fn the_inventory_is_a_table_a_page_and_json() {
     let all = stdout(&millwork(&["nodes", "--test-nodes"]));
     for part in ["control.If", "test.Echo", "did not load"] {

@@ -1,5 +1,6 @@
 //! `millwork status`: the workers, what they have, and how they are.
 
+use std::io::IsTerminal;
 use std::time::Duration;
 
 use millwork::Client;
@@ -36,7 +37,7 @@ async fn show(args: &Args, client: &Client) -> Outcome {
     client.ready().await?;
     loop {
         let status = client.status().await?;
-        if args.watch && !args.json {
+        if args.watch && !args.json && std::io::stdout().is_terminal() {
             // Clears the screen and starts at its top.
             out::write(b"\x1b[2J\x1b[H")?;
         }
