@@ -85,15 +85,18 @@ def convert(name, value, default):
         raise TypeError(f"field `{name}`: expected {TYPES[type(default)]}, got {type(value).__name__}")
     return value
 
+class File(dict):
+    """A reference with its bytes in it."""
+
 def reference(blob):
     if isinstance(blob, list):
         return [reference(item) for item in blob]
-    return {"type": "asset", "uri": "", "data": blob.encode(errors="surrogateescape") if isinstance(blob, str) else blob}
+    return File(type="asset", uri="", data=blob.encode(errors="surrogateescape") if isinstance(blob, str) else blob)
 
 def outputs(value):
     """A file that is an output goes beside its reference; one inside a list or a map stays in it."""
-    if isinstance(value, dict) and "uri" in value and isinstance(value.get("data"), bytes):
-        return {"outputs": {"output": {**value, "uri": "blob://output", "data": None}}, "blobs": {"output": value["data"]}}
+    if isinstance(value, File):
+        return {"outputs": {"output": {"type": "asset", "uri": "blob://output"}}, "blobs": {"output": value["data"]}}
     return {"outputs": {"output": value}, "blobs": {}}
 
 def plain(value):

@@ -14,7 +14,8 @@ import time
 import traceback
 
 import msgpack
-from nodes import NODES, PROVIDER, TYPES, Cancelled
+from nodes import BROKEN, NODES, PROVIDER, TYPES, Cancelled, File
+from services import Services
 
 VERSION = 6
 MAX_INTEGER = 2**53
@@ -38,7 +39,7 @@ class Call:
         return (self.data.get("secrets") or {}).get(name) or os.environ.get(name)
 
 
-class Worker:
+class Worker(Services):
     version = VERSION
     grace = 0.5
 
@@ -277,8 +278,11 @@ class Worker:
         return {
             "protocol_version": self.version,
             "nodes": [self.metadata(name, node) for name, node in self.nodes.items()],
-            "load_errors": [],
+            "load_errors": self.load_errors(),
         }
+
+    def load_errors(self):
+        return [BROKEN]
 
     def metadata(self, name, node):
         return {
@@ -295,7 +299,7 @@ class Worker:
         }
 
     def property(self, name, kind, default):
-        return {"name": name, "type": {"type": kind}, "default": default}
+        return {"name": name, "type": {"type": kind}} | ({} if default is None else {"default": default})
 
     def status(self, call):
         return {
@@ -303,7 +307,7 @@ class Worker:
             "node_count": len(self.nodes),
             "provider_count": 1,
             "namespaces": sorted({name.split(".")[0] for name in self.nodes}),
-            "load_errors": [],
+            "load_errors": self.load_errors(),
             "transport": "stdio",
             "max_frame_size": self.max_frame,
             "comfy": {"enabled": False},
@@ -338,6 +342,8 @@ class Worker:
         return {"outputs": {}, "blobs": {}}
 
     def node(self, name):
+        if name == BROKEN["module"]:
+            raise ValueError(f"{name} could not be loaded: {BROKEN['error']}")
         if not isinstance(name, str) or name not in self.nodes:
             raise ValueError(f"Unknown node type: {name}")
         return self.nodes[name]
@@ -381,13 +387,13 @@ class Worker:
             blob = blob.encode(errors="surrogateescape")
         if not isinstance(blob, bytes):
             raise TypeError(f"blob `{field}`: expected bytes, got {type(blob).__name__}")
-        return {"type": "asset", "uri": "", "data": blob}
+        return File(blob)
 
     def slots(self, values):
         """Files that are outputs travel beside their references, those inside a list or a map in them."""
         outputs, blobs = {}, {}
         for slot, value in values.items():
-            if isinstance(value, dict) and "uri" in value and isinstance(value.get("data"), bytes):
+            if isinstance(value, File):
                 blobs[slot] = value["data"]
                 value = self.output_reference(slot, value)
             outputs[slot] = self.nested(value)
@@ -429,78 +435,3 @@ class Worker:
 
     def without_blobs(self, reply):
         return {**reply, "blobs": {}}
-
-    # Jobs.
-
-    def job_id(self, call):
-        job_id = call.data.get("job_id")
-        if not isinstance(job_id, str) or not job_id:
-            raise ValueError(f"{call.kind} needs a job_id")
-        return job_id
-
-    def note_job(self, call):
-        job_id, node_id = self.identity(call, "job_id"), self.identity(call, "node_id")
-        if isinstance(node_id, str):
-            with self.state:
-                self.jobs.get(job_id, {})[node_id] = True
-
-    def identity(self, call, key):
-        value = call.data.get(key)
-        return value if isinstance(value, str) else None
-
-    def job_start(self, call):
-        with self.state:
-            self.jobs.setdefault(self.job_id(call), {})
-        return {"job_id": call.data["job_id"], "started": True}
-
-    def job_end(self, call):
-        job_id = self.job_id(call)
-        with self.state:
-            known, nodes = job_id in self.jobs, self.jobs.pop(job_id, {})
-            kept = {node for job in self.jobs.values() for node in job}
-        return {"job_id": job_id, "released_nodes": [node for node in nodes if node not in kept], "known": known}
-
-    # Models: none are kept here.
-
-    def models_delete(self, call):
-        return {"deleted": False}
-
-    def models_download(self, call):
-        repo_id = call.data.get("repo_id")
-        self.send("progress", call.id, self.transfer("error", repo_id, f"{repo_id}: this worker keeps no models"))
-        raise ValueError(f"{repo_id}: this worker keeps no models")
-
-    def transfer(self, status, repo_id, error):
-        numbers = ("downloaded_bytes", "total_bytes", "downloaded_files", "total_files")
-        return {"status": status, "repo_id": str(repo_id), "path": "", "model_type": "", "current_files": [], "error": error} | {
-            number: 0 for number in numbers
-        }
-
-    def models_evict(self, call):
-        return {"evicted": []}
-
-    def models_prepare(self, call):
-        raise ValueError(f"Model preparation backend is unavailable: {call.data.get('backend')}")
-
-    # Providers.
-
-    def provider_list(self, call):
-        return {"providers": [PROVIDER.info()]}
-
-    def provider_of(self, call):
-        if call.data.get("provider") != "test":
-            raise ValueError(f"Unknown provider: {call.data.get('provider')}")
-        return PROVIDER
-
-    def provider_models(self, call):
-        return {"models": self.provider_of(call).models(call.data.get("model_type"))}
-
-    def provider_call(self, call):
-        params = {**call.data, **(call.data.get("params") or {})}
-        answer = self.provider_of(call).calls[call.kind.removeprefix("provider.")](params)
-        if isinstance(answer, dict):
-            return self.chunked(call, answer)
-        for chunk in answer:
-            call.check()
-            self.send("chunk", call.id, chunk)
-        return {"done": True}

@@ -6,6 +6,7 @@ import os
 import struct
 import subprocess
 import threading
+import time
 
 TYPES = {"float": (int, float), "int": (int,), "str": (str,), "bool": (bool,)}
 
@@ -25,8 +26,11 @@ def noise(size, seed=0):
     return bytes(words[:size])
 
 
-def asset(data):
-    return {"type": "asset", "uri": "", "data": data}
+class File(dict):
+    """A file in memory: a reference that has its bytes with it."""
+
+    def __init__(self, data):
+        super().__init__(type="asset", uri="", data=data)
 
 
 class Node:
@@ -76,12 +80,12 @@ def Stream(call, n=10, bytes=0):
     """Streams numbers, with a blob each where asked."""
     blob = noise(bytes)
     for i in range(n):
-        yield {"output": i, **({"blob": asset(blob)} if blob else {})}
+        yield {"output": i, **({"blob": File(blob)} if blob else {})}
 
 
 def BigBlob(call, bytes=1_048_576, seed=0):
     """Gives a blob of pseudo-random bytes."""
-    return asset(noise(bytes, seed))
+    return File(noise(bytes, seed))
 
 
 def NeedsSecret(call):
@@ -127,6 +131,15 @@ def Child(call, seconds=60):
     return child.pid
 
 
+def Spin(call, ms=1000.0):
+    """Keeps a core busy and ignores cancellation."""
+    call.progress(0, 1)
+    end = time.monotonic() + ms / 1000
+    while ms == 0 or time.monotonic() < end:
+        pass
+    return ms
+
+
 def Alloc(call, mb=64):
     """Takes memory, touches it, and gives it back."""
     blocks = []
@@ -136,7 +149,13 @@ def Alloc(call, mb=64):
     return len(blocks)
 
 
-CODE = (Echo, Add, Sleep, Progress, Stream, BigBlob, NeedsSecret, Fail, Panic, Abort, StdoutNoise, Child, Alloc)
+CODE = (Echo, Add, Sleep, Progress, Stream, BigBlob, NeedsSecret, Spin, Fail, Panic, Abort, StdoutNoise, Child, Alloc)
+BROKEN = {
+    "module": "test.Broken",
+    "phase": "import",
+    "error_type": "RuntimeError",
+    "error": "this node is broken on purpose: it shows what a load error looks like",
+}
 NODES = {f"test.{code.__name__}": Node(code) for code in CODE}
 
 

@@ -10,6 +10,7 @@ They use what that worker offers to node authors, so that the suite judges the w
 import asyncio
 import hashlib
 import os
+import signal as signals
 import struct
 import subprocess
 from collections.abc import AsyncGenerator
@@ -176,3 +177,28 @@ class Child(BaseNode):
 
     async def process(self, context: Any) -> int:
         return subprocess.Popen(["sleep", str(self.seconds)]).pid
+
+
+class Alloc(BaseNode):
+    """Takes `mb` MiB of memory, writes to all of it, and gives it back."""
+
+    mb: int = 64
+
+    async def process(self, context: Any) -> int:
+        blocks = []
+        for _ in range(self.mb):
+            await pause(context)
+            blocks.append(bytearray(b"\x01") * (1 << 20))
+        return len(blocks)
+
+
+class Abort(BaseNode):
+    """Ends the worker's process."""
+
+    signal: int | None = None
+    exit_code: int | None = None
+
+    async def process(self, context: Any) -> Any:
+        if self.exit_code is not None:
+            os._exit(self.exit_code)
+        os.kill(os.getpid(), signals.SIGABRT if self.signal is None else self.signal)
