@@ -18,7 +18,11 @@ TERMINAL = ("result", "error", "discover")
 
 
 class WorkerError(Exception):
-    """What a worker answered instead of a result, or how it ended."""
+    """What a worker answered instead of a result, or how it ended. `data` is all that its error frame said."""
+
+    def __init__(self, text, data=None):
+        super().__init__(text)
+        self.data = data or {}
 
 
 class Worker:
@@ -86,7 +90,7 @@ class Worker:
                 frame = answers.get(timeout=timeout)
                 ended = frame["type"] in TERMINAL
                 if frame["type"] == "error":
-                    raise WorkerError(frame["data"]["error"])
+                    raise WorkerError(frame["data"]["error"], frame["data"])
                 yield frame
         except queue.Empty:
             raise WorkerError(f"no answer to {kind} within {timeout} s") from None
