@@ -7,26 +7,44 @@ frames = os.fdopen(os.dup(1), "wb", closefd=False)  # Frames have a descriptor o
 os.dup2(2, 1)  # and what anybody prints lands in the log.
 running, writing = {}, threading.Lock()
 
-def sleep(cancelled, ms):
-    cancelled.wait(min(ms / 1000, threading.TIMEOUT_MAX))
-    return ms
+# Nodes. Their parameters are the fields, the defaults say of which type, and what they yield is the output.
 
-def fail(cancelled, message):
+def Echo(cancelled, value=None):
+    """Gives back its value."""
+    yield value
+
+def Add(cancelled, a=0.0, b=0.0):
+    """Adds two numbers."""
+    yield a + b
+
+def Sleep(cancelled, ms=100.0):
+    """Sleeps until it is cancelled."""
+    cancelled.wait(min(ms / 1000, threading.TIMEOUT_MAX))
+    yield ms
+
+def Stream(cancelled, n=10):
+    """Streams numbers."""
+    yield from range(n)
+
+def Fail(cancelled, message="failed on purpose"):
+    """Fails."""
     raise RuntimeError(message)
 
-NODES = {  # What it does, its fields with their defaults, its code.
-    "test.Echo": ("Gives back its value.", {"value": None}, lambda cancelled, value: value),
-    "test.Add": ("Adds two numbers.", {"a": 0.0, "b": 0.0}, lambda cancelled, a, b: a + b),
-    "test.Sleep": ("Sleeps until it is cancelled.", {"ms": 100.0}, sleep),
-    "test.Stream": ("Streams numbers.", {"n": 10}, lambda cancelled, n: iter(range(n))),
-    "test.Fail": ("Fails.", {"message": "failed on purpose"}, fail)}
-TYPES = {type(None): "any", float: "float", int: "int", str: "str"}
+NODES = {f"test.{node.__name__}": node for node in (Echo, Add, Sleep, Stream, Fail)}
+NAMES = {type(None): "any", float: "float", int: "int", str: "str"}
+TYPES = {type(None): (object,), float: (float, int), int: (int,), str: (str,)}
 
-def metadata(name, does, fields, code):
-    return {"node_type": name, "title": name.split(".")[-1], "description": does, "is_streaming_output": name == "test.Stream",
-            "properties": [{"name": f, "type": {"type": TYPES[type(d)]}, "default": d} for f, d in fields.items()],
+def fields(node):
+    return dict(zip(node.__code__.co_varnames[1:], node.__defaults__))
+
+def metadata(name, node):
+    return {"node_type": name, "title": node.__name__, "description": node.__doc__, "is_streaming_output": node is Stream,
+            "properties": [{"name": field, "type": {"type": NAMES[type(default)]}, **({} if default is None else {"default": default})}
+                           for field, default in fields(node).items()],
             "outputs": [{"name": "output", "type": {"type": "any"}}], "required_settings": [], "recommended_models": [],
             "is_streaming_input": False, "is_dynamic": False}
+
+# Requests.
 
 def send(kind, request_id, data):
     payload = msgpack.packb({"type": kind, "request_id": request_id, "data": data}, unicode_errors="surrogateescape")
@@ -36,21 +54,21 @@ def send(kind, request_id, data):
         frames.write(struct.pack(">I", len(payload)) + payload)
         frames.flush()
 
-def answer(kind, request_id, data, cancelled):
+def serve(kind, request_id, data, cancelled):
     """Whatever happens, a request ends in one terminal frame."""
     try:
-        reply = reply_to(kind, request_id, data, cancelled)
+        answer = reply(kind, request_id, data, cancelled)
         running.pop(request_id, None)
-        send("discover" if kind == "discover" else "result", request_id, reply)
+        send("discover" if kind == "discover" else "result", request_id, answer)
     except Exception as error:
         running.pop(request_id, None)
         send("error", request_id, {"error": str(error) or repr(error), "traceback": traceback.format_exc()})
 
-def reply_to(kind, request_id, data, cancelled):
+def reply(kind, request_id, data, cancelled):
     if not isinstance(data, dict):
         raise TypeError(f"`data`: expected a map, got {type(data).__name__}")
     if kind == "discover":
-        return {"protocol_version": 1, "nodes": [metadata(name, *node) for name, node in NODES.items()], "load_errors": []}
+        return {"protocol_version": 1, "nodes": [metadata(*item) for item in NODES.items()], "load_errors": []}
     if kind == "worker.status":
         return {"protocol_version": 1, "node_count": len(NODES), "provider_count": 0, "namespaces": ["test"], "load_errors": [],
                 "transport": "stdio", "max_frame_size": LIMIT, "comfy": {"enabled": False}, "blender": {"enabled": False},
@@ -59,39 +77,41 @@ def reply_to(kind, request_id, data, cancelled):
         return {"providers": []}
     if kind not in ("execute", "execute.stream"):
         raise ValueError(f"Unknown {'provider ' * str(kind).startswith('provider.')}message type: {kind}")
-    if str(data.get("node_type")) not in NODES:
-        raise ValueError(f"Unknown node type: {data.get('node_type')}")
-    _, defaults, code = NODES[data["node_type"]]
-    blobs = {name: reference(blob) for name, blob in (data.get("blobs") or {}).items()}
-    given = {**(data.get("fields") or {}), **blobs}
-    if unknown := given.keys() - defaults.keys():
-        print(f"warning: {data['node_type']} has no fields {unknown}", file=sys.stderr)
-    result = code(cancelled, **{name: convert(name, given.get(name), default) for name, default in defaults.items()})
+    name = data.get("node_type")
+    if not isinstance(name, str) or name not in NODES:
+        raise ValueError(f"Unknown node type: {name}")
     slots = {"outputs": {}, "blobs": {}}
-    for item in result if hasattr(result, "__next__") else [result]:
+    for value in NODES[name](cancelled, **arguments(name, data)):
         if cancelled.is_set():
             raise RuntimeError("cancelled")
-        slots = outputs(item)
+        slots = outputs(value)
         if kind == "execute.stream":
             send("chunk", request_id, slots)
     return {"outputs": {}, "blobs": {}} if kind == "execute.stream" else slots
 
-def convert(name, value, default):
-    if value is None or default is None:
-        return default if value is None else value
-    if isinstance(default, int) and isinstance(value, float) and value.is_integer():
-        return int(value)  # JavaScript has floats only.
-    if type(value) not in {float: (float, int), int: (int,), str: (str,)}[type(default)]:
-        raise TypeError(f"field `{name}`: expected {TYPES[type(default)]}, got {type(value).__name__}")
-    return value
+# Values.
 
 class File(dict):
     """A reference with its bytes in it."""
 
-def reference(blob):
+def file(blob):
     if isinstance(blob, list):
-        return [reference(item) for item in blob]
+        return [file(item) for item in blob]
     return File(type="asset", uri="", data=blob.encode(errors="surrogateescape") if isinstance(blob, str) else blob)
+
+def arguments(name, data):
+    given = {**(data.get("fields") or {}), **{field: file(blob) for field, blob in (data.get("blobs") or {}).items()}}
+    known = fields(NODES[name])
+    for field in given.keys() - known.keys():
+        print(f"warning: {name} has no field `{field}`", file=sys.stderr)
+    for field, default in known.items():
+        value = default if given.get(field) is None else given[field]
+        if type(default) is int and type(value) is float and value.is_integer():
+            value = int(value)  # JavaScript has floats only.
+        if type(value) is bool and default is not None or not isinstance(value, TYPES[type(default)]):
+            raise TypeError(f"field `{field}`: expected {NAMES[type(default)]}, got {type(value).__name__}")
+        known[field] = value
+    return known
 
 def outputs(value):
     """A file that is an output goes beside its reference; one inside a list or a map stays in it."""
@@ -109,6 +129,8 @@ def plain(value):
         return float(value)
     return None if isinstance(value, msgpack.Timestamp) else value
 
+# Frames.
+
 def unpack(payload):
     options = {"strict_map_key": False, "unicode_errors": "surrogateescape", "ext_hook": lambda code, data: None}
     return plain(msgpack.unpackb(payload, **options))
@@ -117,13 +139,29 @@ def salvaged_id(payload):
     unpacker = msgpack.Unpacker()
     unpacker.feed(payload.partition(b"request_id")[2])
     try:
-        request_id = unpacker.unpack()
+        return text(unpacker.unpack())
     except Exception:
-        request_id = None
-    return request_id if isinstance(request_id, str) else None
+        return None
+
+def text(value):
+    return value if isinstance(value, str) else None
+
+def receive(payload):
+    try:
+        message = unpack(payload)
+    except Exception as error:
+        return send("error", salvaged_id(payload), {"error": f"Malformed MessagePack: {error}"})
+    if not isinstance(message, dict):
+        return send("error", None, {"error": f"Expected a msgpack map, got {type(message).__name__}"})
+    kind, request_id, data = message.get("type"), text(message.get("request_id")), message.get("data")
+    if kind == "cancel":
+        return running.get(request_id, threading.Event()).set()  # One that has ended needs none.
+    cancelled = running[request_id] = threading.Event()
+    request = (kind, request_id, {} if data is None else data, cancelled)
+    threading.Thread(target=serve, args=request, daemon=True).start()
 
 def end(grace):
-    """Requests get a short time to end, then they are cancelled; a thread that does not listen is left behind."""
+    """Requests get a short time to end, then they are cancelled; what does not listen is left behind."""
     for patience in (grace, 0.5):
         deadline = time.monotonic() + patience
         for thread in threading.enumerate():
@@ -133,33 +171,13 @@ def end(grace):
             cancelled.set()
     os._exit(0)
 
-def serve():
-    read = sys.stdin.buffer.read
-    while len(header := read(4)) == 4:
-        (length,) = struct.unpack(">I", header)
-        if length > LIMIT:
-            return send("error", None, {"error": f"Incoming frame exceeds the maximum size ({length} > {LIMIT})"})
-        if len(payload := read(length)) < length:
-            return
-        try:
-            message = unpack(payload)
-        except Exception as error:
-            send("error", salvaged_id(payload), {"error": f"Malformed MessagePack: {error}"})
-            continue
-        if not isinstance(message, dict):
-            send("error", None, {"error": f"Expected a msgpack map, got {type(message).__name__}"})
-            continue
-        kind, request_id, data = message.get("type"), message.get("request_id"), message.get("data")
-        request_id = request_id if isinstance(request_id, str) else None
-        if kind == "cancel":
-            if request_id in running:
-                running[request_id].set()
-            continue
-        cancelled = running[request_id] = threading.Event()
-        data = {} if data is None else data
-        threading.Thread(target=answer, args=(kind, request_id, data, cancelled), daemon=True).start()
-
 signal.signal(signal.SIGTERM, lambda *_: end(0))
 print("NODETOOL_STDIO_READY", file=sys.stderr, flush=True)
-serve()
+while len(header := sys.stdin.buffer.read(4)) == 4:
+    (length,) = struct.unpack(">I", header)
+    if length > LIMIT:
+        send("error", None, {"error": f"Incoming frame exceeds the maximum size ({length} > {LIMIT})"})
+        break
+    if len(payload := sys.stdin.buffer.read(length)) == length:
+        receive(payload)
 end(1)

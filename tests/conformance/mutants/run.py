@@ -1,0 +1,105 @@
+"""Holds the conformance suite to its promise: for each way of being wrong it names the requirement, and no other.
+
+    python run.py path/to/millwork [MUTANT...] [--jobs N] [--learn]
+
+The worker that is not wrong must pass everything, in all six versions. mutants.toml says for each mutant
+
+    fails   what must fail,
+    also    what may fail too, and `reason`, why that is no false alarm.
+
+The Python that runs this script runs the workers; it needs msgpack. --learn prints what did fail as entries of mutants.toml.
+"""
+
+import argparse
+import concurrent.futures
+import json
+import pathlib
+import subprocess
+import sys
+import tomllib
+
+HERE = pathlib.Path(__file__).resolve().parent
+sys.path.insert(0, str(HERE))
+from mutants import MUTANTS  # noqa: E402
+
+VERSIONS = range(1, 7)
+LIMIT = 900
+
+
+def conformance(millwork, options, arguments):
+    """The ids that fail, and those that could not be checked."""
+    command = [millwork, "conformance", "--json", *options, "--", sys.executable, HERE / "worker.py", *arguments]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=LIMIT)
+    if done.returncode not in (0, 1):
+        # No worker at all: the suite says so in words.
+        return {"NO-WORKER"}, set(), done.stderr.strip()
+    results = json.loads(done.stdout)["results"]
+    found = lambda *verdicts: {one["id"] for one in results if one["verdict"] in verdicts}
+    failures = {one["id"]: one["what"] for one in results if one["verdict"] in ("fail", "warn")}
+    return found("fail", "warn"), found("not_applicable"), "; ".join(f"{id}: {what}" for id, what in failures.items())
+
+
+def judge(name, entry, failed, said):
+    """What is wrong with this outcome, or nothing."""
+    expected, allowed = set(entry["fails"]), set(entry.get("also", []))
+    problems = []
+    if missed := expected - failed:
+        problems.append(f"not named: {' '.join(sorted(missed))}")
+    if unrelated := failed - expected - allowed:
+        problems.append(f"named without a reason: {' '.join(sorted(unrelated))}")
+    if allowed and not entry.get("reason"):
+        problems.append("`also` needs a `reason`")
+    if not expected and not allowed:
+        problems.append("nothing is expected of it")
+    return f"{'; '.join(problems)}\n    {said[:600]}" if problems else None
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("millwork")
+    parser.add_argument("names", nargs="*")
+    parser.add_argument("--jobs", type=int, default=2)
+    parser.add_argument("--learn", action="store_true")
+    options = parser.parse_args()
+
+    entries = {entry["name"]: entry for entry in tomllib.loads((HERE / "mutants.toml").read_text())["mutant"]}
+    problems = 0
+    if not options.names and not options.learn and entries.keys() != MUTANTS.keys():
+        print("mutants.toml and the mutants differ:", *sorted(entries.keys() ^ MUTANTS.keys()))
+        problems += 1
+    if unknown := set(options.names) - MUTANTS.keys():
+        sys.exit(f"there is no mutant {' '.join(sorted(unknown))}")
+
+    def right(version):
+        failed, not_applicable, said = conformance(
+            options.millwork, ["--protocol", str(version)], ["--version", str(version)]
+        )
+        if failed:
+            return f"fails {' '.join(sorted(failed))}\n    {said[:2000]}"
+        # What it could not be asked it was not asked: it offers everything there is to check.
+        return f"not checked: {' '.join(sorted(not_applicable))}" if not_applicable and version == VERSIONS[-1] else None
+
+    def wrong(name):
+        failed, _, said = conformance(options.millwork, [], ["--mutant", name])
+        if options.learn:
+            return f'\n[[mutant]]\nname = "{name}"\nfails = {json.dumps(sorted(failed))}\n# {MUTANTS[name].__doc__}\n# {said[:1500]}'
+        return judge(name, entries.get(name, {"fails": []}), failed, said)
+
+    with concurrent.futures.ThreadPoolExecutor(options.jobs) as pool:
+        tasks = {}
+        if not options.names and not options.learn:
+            tasks |= {f"right, version {version}": pool.submit(right, version) for version in VERSIONS}
+        tasks |= {name: pool.submit(wrong, name) for name in options.names or MUTANTS}
+        for name, task in tasks.items():
+            try:
+                problem = task.result()
+            except (subprocess.TimeoutExpired, ValueError, KeyError) as error:
+                problem = f"{type(error).__name__}: {error}"
+            problems += problem is not None
+            expected = " ".join(entries.get(name, {}).get("fails", ["nothing"]))
+            print(f"{name:26} {'ok: ' + expected if problem is None else problem}", flush=True)
+    print(f"{len(tasks)} workers, {problems} problems")
+    sys.exit(problems > 0)
+
+
+main()
