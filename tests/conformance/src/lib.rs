@@ -1,5 +1,21 @@
 //! Holds any worker to the bridge protocol, and any host to scripted workers. What the commands print to a terminal beyond
 //! a report, and how they are typed, is the command line's.
 
+pub mod baseline;
+pub mod check;
+mod checks;
+pub mod cli;
+pub mod diagnose;
 pub mod fake;
+pub mod hex;
 pub mod look;
+pub mod message;
+pub mod peer;
+pub mod report;
+pub mod requirement;
+pub mod runner;
+pub mod session;
+mod signals;
+pub mod transcript;
+mod validate;
+pub mod worker;

@@ -1,0 +1,82 @@
+//! Known failures of one worker: a file that CI holds it to, and that has to shrink as the worker gets better.
+
+use std::path::Path;
+
+use serde::Deserialize;
+
+use crate::requirement;
+use crate::runner::{Report, Verdict};
+
+/// The entries of a baseline.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Known {
+    #[serde(default)]
+    known: Vec<Entry>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Entry {
+    id: String,
+    reason: String,
+}
+
+/// Why a baseline cannot be used.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum BaselineError {
+    /// It cannot be read.
+    #[error("cannot read {path}: {error}")]
+    Unreadable {
+        /// Its path.
+        path: String,
+        /// Why.
+        error: std::io::Error,
+    },
+    /// It is no baseline.
+    #[error("{path}: {error}; a baseline has entries [[known]] with id and reason")]
+    Malformed {
+        /// Its path.
+        path: String,
+        /// Why.
+        error: toml::de::Error,
+    },
+    /// It names what does not exist.
+    #[error("{path}: there is no requirement {id}; `--list` shows them")]
+    Unknown {
+        /// Its path.
+        path: String,
+        /// The id.
+        id: String,
+    },
+}
+
+impl Known {
+    /// Reads a file.
+    ///
+    /// # Errors
+    /// Where it cannot be read, is no baseline, or names a requirement that does not exist.
+    pub fn read(path: &Path) -> Result<Self, BaselineError> {
+        let name = || path.display().to_string();
+        let text = std::fs::read_to_string(path).map_err(|error| BaselineError::Unreadable { path: name(), error })?;
+        let known: Self = toml::from_str(&text).map_err(|error| BaselineError::Malformed { path: name(), error })?;
+        match known.known.iter().find(|entry| requirement::find(&entry.id).is_none()) {
+            Some(entry) => Err(BaselineError::Unknown { path: name(), id: entry.id.clone() }),
+            None => Ok(known),
+        }
+    }
+
+    /// Why this requirement is known not to be met; nothing where it is not known.
+    #[must_use]
+    pub fn reason(&self, id: &str) -> Option<&str> {
+        self.known.iter().find(|entry| entry.id == id).map(|entry| entry.reason.as_str())
+    }
+
+    /// The ids that are known as failures and pass.
+    #[must_use]
+    pub fn fixed<'a>(&self, report: &'a Report) -> Vec<&'a str> {
+        let passed = report.judged.iter().filter(|one| one.verdict == Verdict::Pass);
+        passed.map(|one| one.requirement.id.as_str()).filter(|id| self.reason(id).is_some()).collect()
+    }
+}

@@ -1,0 +1,5 @@
+//! Bad input.
+
+use crate::check::Check;
+
+pub(super) const CHECKS: &[Check] = &[];

@@ -1,0 +1,5 @@
+//! Blobs.
+
+use crate::check::Check;
+
+pub(super) const CHECKS: &[Check] = &[];

@@ -1,0 +1,5 @@
+//! discover and its metadata.
+
+use crate::check::Check;
+
+pub(super) const CHECKS: &[Check] = &[];

@@ -1,0 +1,5 @@
+//! Errors.
+
+use crate::check::Check;
+
+pub(super) const CHECKS: &[Check] = &[];

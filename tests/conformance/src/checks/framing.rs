@@ -1,0 +1,5 @@
+//! Framing.
+
+use crate::check::Check;
+
+pub(super) const CHECKS: &[Check] = &[];

@@ -1,0 +1,5 @@
+//! Jobs.
+
+use crate::check::Check;
+
+pub(super) const CHECKS: &[Check] = &[];

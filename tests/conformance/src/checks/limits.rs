@@ -1,0 +1,5 @@
+//! Limits.
+
+use crate::check::Check;
+
+pub(super) const CHECKS: &[Check] = &[];

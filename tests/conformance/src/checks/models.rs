@@ -1,0 +1,5 @@
+//! Models.
+
+use crate::check::Check;
+
+pub(super) const CHECKS: &[Check] = &[];

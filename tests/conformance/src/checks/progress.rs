@@ -1,0 +1,5 @@
+//! progress and update.
+
+use crate::check::Check;
+
+pub(super) const CHECKS: &[Check] = &[];

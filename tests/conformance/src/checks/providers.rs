@@ -1,0 +1,5 @@
+//! Providers.
+
+use crate::check::Check;
+
+pub(super) const CHECKS: &[Check] = &[];

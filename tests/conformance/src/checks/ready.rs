@@ -1,0 +1,5 @@
+//! READY and the start.
+
+use crate::check::Check;
+
+pub(super) const CHECKS: &[Check] = &[];

@@ -1,0 +1,5 @@
+//! worker.status.
+
+use crate::check::Check;
+
+pub(super) const CHECKS: &[Check] = &[];

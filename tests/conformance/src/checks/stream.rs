@@ -1,0 +1,5 @@
+//! execute.stream.
+
+use crate::check::Check;
+
+pub(super) const CHECKS: &[Check] = &[];

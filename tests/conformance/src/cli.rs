@@ -1,0 +1,148 @@
+//! The arguments of `millwork conformance`, and what they do, up to the text for stdout and the exit code.
+
+use std::ffi::OsString;
+use std::io::IsTerminal;
+use std::path::PathBuf;
+
+use indicatif::{ProgressBar, ProgressStyle};
+
+use crate::baseline::Known;
+use crate::peer::Launch;
+use crate::runner::{self, Options, Report};
+use crate::{report, requirement};
+
+/// Holds a worker to the protocol, and says which requirement it does not meet, with the bytes that show it.
+///
+/// Exit codes: 0 all is fine, 1 a requirement is not met, 2 the arguments are wrong, 3 the command is no worker.
+#[derive(Debug, Clone, clap::Args)]
+#[group(skip)]
+#[command(after_help = "\
+Examples:
+  millwork conformance -- millwork worker --stdio --test-nodes
+  millwork conformance --only FRM ENV-003 -- python -m my.worker --stdio
+  millwork conformance --expect known.toml --junit report.xml -- ./worker --stdio
+  millwork conformance --list")]
+pub struct Args {
+    /// Hold it to this version of the protocol, instead of the one that it reports.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=6))]
+    pub protocol: Option<u32>,
+    /// Check only these: ids, beginnings of ids, areas.
+    #[arg(long, value_name = "PATTERN", num_args = 1..)]
+    pub only: Vec<String>,
+    /// Leave these out: ids, beginnings of ids, areas.
+    #[arg(long, value_name = "PATTERN", num_args = 1..)]
+    pub skip: Vec<String>,
+    /// JSON instead of a table.
+    #[arg(long)]
+    pub json: bool,
+    /// Write a JUnit report too.
+    #[arg(long, value_name = "FILE")]
+    pub junit: Option<PathBuf>,
+    /// Failures that are known: [[known]] with id and reason. One that passes has to be removed.
+    #[arg(long, value_name = "BASELINE.toml")]
+    pub expect: Option<PathBuf>,
+    /// Multiply every time limit by this, for slow machines.
+    #[arg(long, value_name = "F", default_value_t = 1.0, value_parser = positive)]
+    pub timeout_scale: f64,
+    /// Print the requirements and stop.
+    #[arg(long)]
+    pub list: bool,
+    /// The worker: a program and its arguments.
+    #[arg(last = true, value_name = "COMMAND", required_unless_present = "list")]
+    pub command: Vec<OsString>,
+}
+
+fn positive(text: &str) -> Result<f64, String> {
+    match text.parse::<f64>() {
+        Ok(scale) if scale > 0.0 && scale.is_finite() => Ok(scale),
+        _ => Err("a positive number, such as 3 or 0.5".to_owned()),
+    }
+}
+
+/// What is to be printed, and how the command ends.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Outcome {
+    /// For stdout.
+    pub stdout: String,
+    /// For stderr, where something is wrong that is not in the report.
+    pub error: Option<String>,
+    /// The exit code.
+    pub code: u8,
+}
+
+impl Outcome {
+    fn error(code: u8, error: impl ToString) -> Self {
+        Self { stdout: String::new(), error: Some(error.to_string()), code }
+    }
+}
+
+/// Does what the arguments say.
+#[must_use]
+pub fn run(args: &Args) -> Outcome {
+    if let Some(unknown) =
+        args.only.iter().chain(&args.skip).find(|pattern| {
+            !requirement::all().iter().any(|entry| runner::matches(std::slice::from_ref(pattern), entry))
+        })
+    {
+        return Outcome::error(2, format!("{unknown} names no requirement and no area; `--list` shows them"));
+    }
+    if args.list {
+        let wanted = requirement::all().iter().filter(|entry| {
+            (args.only.is_empty() || runner::matches(&args.only, entry))
+                && !runner::matches(&args.skip, entry)
+                && args.protocol.is_none_or(|version| entry.since <= version)
+        });
+        return Outcome { stdout: report::requirements(wanted), error: None, code: 0 };
+    }
+    let known = match args.expect.as_deref().map(Known::read).transpose() {
+        Ok(known) => known.unwrap_or_default(),
+        Err(error) => return Outcome::error(2, error),
+    };
+    let options = Options {
+        launch: Launch::new(&args.command),
+        protocol: args.protocol,
+        only: args.only.clone(),
+        skip: args.skip.clone(),
+        timeout_scale: args.timeout_scale,
+    };
+    let bar = bar();
+    let report = runner::run(&options, &mut |requirement, count| {
+        bar.set_length(count as u64);
+        bar.set_message(requirement.id.clone());
+        bar.inc(1);
+    });
+    bar.finish_and_clear();
+    match report {
+        Ok(report) => finish(args, &report, &known),
+        Err(no_worker) => Outcome::error(3, no_worker),
+    }
+}
+
+fn finish(args: &Args, report: &Report, known: &Known) -> Outcome {
+    let stdout = if args.json { format!("{:#}", report::json(report, known)) } else { report::text(report, known) };
+    let mut errors = Vec::new();
+    if let Some(path) = &args.junit
+        && let Err(error) = std::fs::write(path, report::junit(report, known))
+    {
+        errors.push(format!("cannot write {}: {error}", path.display()));
+    }
+    let failed = report.failures().any(|one| known.reason(&one.requirement.id).is_none());
+    errors.extend(
+        known
+            .fixed(report)
+            .iter()
+            .map(|id| format!("{id} is in the baseline as a known failure, and passes: remove it")),
+    );
+    let code = u8::from(failed || !errors.is_empty());
+    Outcome { stdout, error: (!errors.is_empty()).then(|| errors.join("\n")), code }
+}
+
+/// On a terminal only.
+fn bar() -> ProgressBar {
+    if !std::io::stderr().is_terminal() {
+        return ProgressBar::hidden();
+    }
+    let style = ProgressStyle::with_template("{bar:40} {pos:>3}/{len}  {elapsed}  {msg}")
+        .unwrap_or_else(|_| ProgressStyle::default_bar());
+    ProgressBar::new(1).with_style(style)
+}

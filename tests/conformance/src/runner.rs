@@ -1,0 +1,224 @@
+//! Runs the checks against one command and says how each went. What is printed, and with which exit code, is not decided here.
+
+use std::time::{Duration, Instant};
+
+use millwork_protocol::{Map, PROTOCOL_VERSION, Value};
+use serde::Serialize;
+
+use crate::check::{Check, Failure, Outcome, Run, Stop};
+use crate::checks;
+use crate::diagnose::{self, NoWorker};
+use crate::peer::Launch;
+use crate::requirement::{self, Level, Requirement};
+use crate::session::{Facts, Session};
+use crate::signals;
+use crate::transcript::Exchange;
+use crate::worker::Worker;
+
+/// What to run, and how patiently.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// The worker: a program and its arguments.
+    pub launch: Launch,
+    /// The protocol version to hold it to; else what it reports.
+    pub protocol: Option<u32>,
+    /// Ids, beginnings of ids or areas; nothing means all.
+    pub only: Vec<String>,
+    /// The same, to be left out.
+    pub skip: Vec<String>,
+    /// Every limit is multiplied by this.
+    pub timeout_scale: f64,
+}
+
+/// How one requirement fares.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[serde(tag = "verdict", rename_all = "snake_case")]
+pub enum Verdict {
+    /// It is met.
+    Pass,
+    /// A must that is not met.
+    Fail(Story),
+    /// A should that is not met.
+    Warn(Story),
+    /// It cannot be checked with this worker.
+    NotApplicable {
+        /// Why not.
+        reason: String,
+    },
+}
+
+/// In which way a requirement is not met.
+#[derive(Debug, Clone, PartialEq, Default, Serialize)]
+pub struct Story {
+    /// What was seen.
+    pub what: String,
+    /// The likely cause.
+    pub cause: Option<String>,
+    /// The check that was running, where it is not the requirement's own.
+    pub during: Option<String>,
+    /// What was sent and what came.
+    pub evidence: Vec<Exchange>,
+}
+
+/// One requirement and how it fares.
+#[derive(Debug, Clone, Serialize)]
+pub struct Judged {
+    /// The requirement.
+    #[serde(skip)]
+    pub requirement: &'static Requirement,
+    /// How it fares.
+    pub verdict: Verdict,
+    /// How long its check took.
+    pub elapsed: Duration,
+}
+
+/// How a worker fares.
+#[derive(Debug, Clone)]
+pub struct Report {
+    /// The command as one would type it.
+    pub command: String,
+    /// The protocol version that it was held to.
+    pub protocol: u32,
+    /// The requirements in the order of the areas.
+    pub judged: Vec<Judged>,
+    /// How long it all took.
+    pub elapsed: Duration,
+}
+
+impl Report {
+    /// The musts that are not met.
+    pub fn failures(&self) -> impl Iterator<Item = &Judged> {
+        self.judged.iter().filter(|judged| matches!(judged.verdict, Verdict::Fail(_)))
+    }
+}
+
+/// Whether one of these patterns names the requirement: its id, the beginning of it, or its area.
+#[must_use]
+pub fn matches(patterns: &[String], requirement: &Requirement) -> bool {
+    patterns.iter().any(|pattern| requirement.id.starts_with(&pattern.to_uppercase()))
+}
+
+/// Runs what `options` asks for. `progress` is told each requirement before its check, and how many there are.
+///
+/// # Errors
+/// Where the command is no worker.
+pub fn run(options: &Options, progress: &mut dyn FnMut(&Requirement, usize)) -> Result<Report, NoWorker> {
+    let _guard = signals::Guard::install();
+    let begun = Instant::now();
+    let session = Session::new(options.launch.clone(), options.timeout_scale);
+    let (mut shared, facts) = probe(&session, options.protocol)?;
+    let protocol = facts.version;
+    session.set_facts(facts);
+
+    let due: Vec<(&Requirement, &Check)> = checks::in_order()
+        .filter(|(requirement, _)| requirement.since <= protocol)
+        .filter(|(requirement, _)| options.only.is_empty() || matches(&options.only, requirement))
+        .filter(|(requirement, _)| !matches(&options.skip, requirement))
+        .collect();
+    let mut judged = Vec::new();
+    for (requirement, check) in &due {
+        progress(requirement, due.len());
+        let start = Instant::now();
+        session.begin(check.id, check.limit);
+        let outcome = run_one(&session, check, &mut shared);
+        let verdict = verdict(requirement, outcome, &session);
+        judged.push(Judged { requirement, verdict, elapsed: start.elapsed() });
+    }
+    drop(shared);
+    // A rule for all frames is judged by what was seen during every check, also the later ones.
+    for one in &mut judged {
+        if let Some(violation) = session.violations(&one.requirement.id).into_iter().next() {
+            let during = (violation.during != one.requirement.id).then_some(violation.during);
+            let story = Story { what: violation.what, cause: None, during, evidence: violation.evidence };
+            one.verdict = broken(one.requirement, story);
+        }
+    }
+    Ok(Report { command: options.launch.text(), protocol, judged, elapsed: begun.elapsed() })
+}
+
+fn run_one(session: &Session, check: &Check, shared: &mut Option<Worker>) -> Outcome {
+    let outcome = match check.run {
+        Run::Launch(run) => return run(session),
+        Run::Fresh(run) => {
+            let mut worker = session.start()?;
+            let outcome = run(&mut worker);
+            worker.settle();
+            return outcome;
+        }
+        Run::Shared(run) | Run::Standing(run) => {
+            let mut worker = match shared.take() {
+                Some(worker) => worker,
+                None => session.start()?,
+            };
+            let outcome = run(&mut worker);
+            worker.settle();
+            // After a failure, or with something under way, the next check must not pay for this one.
+            if !matches!(outcome, Err(Stop::Fail(_))) && worker.is_settled() {
+                *shared = Some(worker);
+            }
+            outcome
+        }
+    };
+    match (check.run, outcome) {
+        // What a standing rule's own traffic does is other requirements' business.
+        (Run::Standing(_), Err(Stop::Fail(_))) => Ok(()),
+        (_, outcome) => outcome,
+    }
+}
+
+fn verdict(requirement: &Requirement, outcome: Outcome, session: &Session) -> Verdict {
+    match outcome {
+        Ok(()) => Verdict::Pass,
+        Err(Stop::NotApplicable(reason)) => Verdict::NotApplicable { reason },
+        Err(Stop::Fail(Failure { what, cause })) => {
+            broken(requirement, Story { what, cause, during: None, evidence: session.evidence() })
+        }
+    }
+}
+
+fn broken(requirement: &Requirement, story: Story) -> Verdict {
+    match requirement.level {
+        Level::Must => Verdict::Fail(story),
+        Level::Should => Verdict::Warn(story),
+    }
+}
+
+/// Starts the worker and asks it about itself. What it answers wrongly is for the checks; here it only has to be a worker.
+fn probe(session: &Session, protocol: Option<u32>) -> Result<(Option<Worker>, Facts), NoWorker> {
+    let command = session.launch().text();
+    session.begin("probe", session.start_limit() * 2);
+    let mut worker = match session.launch().start() {
+        Ok(peer) => Worker::new(peer, session.clone()),
+        Err(error) => return Err(NoWorker::not_started(&command, &error)),
+    };
+    // Frames that are sent early wait in the pipe: one that never says READY may still be a worker.
+    let discover = worker.send("discover", Map::new());
+    let says_ready = worker.wait_ready(session.start_limit());
+    if !says_ready && worker.first_byte().is_none() || worker.ended_early() {
+        return Err(diagnose::diagnose(&command, &mut worker, session));
+    }
+    let discover = worker.terminal(&discover).ok();
+    if discover.is_none() && !says_ready {
+        return Err(diagnose::diagnose(&command, &mut worker, session));
+    }
+    let data = discover.map(|message| message.data).unwrap_or_default();
+    let status = worker.call("worker.status", Map::new()).map(|answer| answer.data).unwrap_or_default();
+    let providers = worker.call("provider.list", Map::new()).map(|answer| answer.data).unwrap_or_default();
+    // A worker that reports none is one of version 1; one that reports a newer one keeps what it promised before.
+    let reported = data.get("protocol_version").and_then(Value::as_i64).and_then(|version| u32::try_from(version).ok());
+    let version = protocol.or(reported).unwrap_or(1).clamp(1, PROTOCOL_VERSION);
+    let facts =
+        Facts { version, nodes: maps(&data, "nodes"), status, providers: maps(&providers, "providers"), says_ready };
+    Ok((worker.is_settled().then_some(worker), facts))
+}
+
+fn maps(data: &Map, key: &str) -> Vec<Map> {
+    let items = data.get(key).and_then(Value::as_list).unwrap_or_default();
+    items.iter().filter_map(Value::as_map).cloned().collect()
+}
+
+/// Every requirement, for who only wants to read them.
+#[must_use]
+pub fn requirements() -> &'static [Requirement] {
+    requirement::all()
+}

@@ -1,0 +1,464 @@
+//! A worker as a check sees it: requests out, answers in, each under its id, with the rules for all frames watched on the way.
+
+use std::collections::{HashMap, VecDeque};
+use std::ops::Deref;
+use std::process::ExitStatus;
+use std::sync::mpsc::RecvTimeoutError;
+use std::time::{Duration, Instant};
+
+use millwork_protocol::{Bytes, Envelope, Frame, Map, Value, map};
+use nix::sys::signal::Signal;
+
+use crate::check::{Outcome, Stop, ensure, fail};
+use crate::message::{Message, shorten};
+use crate::peer::{Event, Peer, Process, exit_text};
+use crate::session::Session;
+use crate::transcript::Direction;
+use crate::validate::{self, rule};
+
+/// A request that was sent.
+#[derive(Debug)]
+struct Sent {
+    /// Its type; unknown where the payload was made by hand.
+    kind: Option<String>,
+    ended: bool,
+}
+
+/// A running worker in the hands of a check. What the process can do, such as [`Peer::stderr`] and [`Peer::signal`], can be asked
+/// of it too.
+#[derive(Debug)]
+pub struct Worker {
+    peer: Peer,
+    session: Session,
+    sent: HashMap<String, Sent>,
+    inbox: VecDeque<Message>,
+    /// Why no more frames will come.
+    over: Option<String>,
+    /// The first bytes on stdout that are no frame.
+    stray: Option<Bytes>,
+    next_id: u32,
+    any_id: bool,
+}
+
+impl Deref for Worker {
+    type Target = Peer;
+
+    fn deref(&self) -> &Peer {
+        &self.peer
+    }
+}
+
+impl Worker {
+    pub(crate) fn new(peer: Peer, session: Session) -> Self {
+        Self {
+            peer,
+            session,
+            sent: HashMap::new(),
+            inbox: VecDeque::new(),
+            over: None,
+            stray: None,
+            next_id: 0,
+            any_id: false,
+        }
+    }
+
+    /// What all checks share: times, and other workers.
+    #[must_use]
+    pub fn session(&self) -> &Session {
+        &self.session
+    }
+
+    /// The protocol version that it is held to.
+    #[must_use]
+    pub fn version(&self) -> u32 {
+        self.session.facts().map_or(1, |facts| facts.version)
+    }
+
+    /// The metadata of a node that it has to have for this check.
+    ///
+    /// # Errors
+    /// "Not applicable" where it has none.
+    pub fn node(&self, node_type: &str) -> Outcome<Map> {
+        self.session.node(node_type).cloned()
+    }
+
+    /// Waits for the READY line.
+    ///
+    /// # Errors
+    /// Where it does not come.
+    pub fn await_ready(&self) -> Outcome {
+        if self.session.facts().is_some_and(|facts| !facts.says_ready) {
+            return Ok(());
+        }
+        let limit = self.session.start_limit();
+        ensure!(
+            self.peer.wait_ready(limit),
+            "no line {} on stderr within {} s", millwork_protocol::READY_LINE, limit.as_secs_f64();
+            "It ended or hangs while it starts. Its stderr ends with: {}", self.stderr_tail()
+        );
+        Ok(())
+    }
+
+    // --- sending ---
+
+    /// Sends a request under a new id, which it returns.
+    pub fn send(&mut self, kind: &str, data: Map) -> String {
+        self.next_id += 1;
+        let id = format!("{}/{}", self.session.current().to_lowercase(), self.next_id);
+        self.send_as(kind, &id, data);
+        id
+    }
+
+    /// Sends a request under this id.
+    pub fn send_as(&mut self, kind: &str, id: &str, data: Map) {
+        self.sent.insert(id.to_owned(), Sent { kind: Some(kind.to_owned()), ended: false });
+        self.write(Frame::message(kind, Some(id), &data).to_bytes());
+    }
+
+    /// Sends `cancel` for a request.
+    pub fn cancel(&self, id: &str) {
+        self.write(Frame::message("cancel", Some(id), &Map::new()).to_bytes());
+    }
+
+    /// Sends a payload as it is, with its length before it. An id that can be read in it counts as sent.
+    pub fn send_payload(&mut self, payload: impl Into<Bytes>) {
+        let payload = payload.into();
+        if let Ok(Envelope { kind, request_id: Some(id), .. }) = Envelope::peek(&payload) {
+            self.sent.insert(id.to_owned(), Sent { kind: kind.map(str::to_owned), ended: false });
+        }
+        self.write(Frame::forward(payload).to_bytes());
+    }
+
+    /// Writes bytes as they are.
+    pub fn raw(&self, bytes: impl Into<Bytes>) {
+        self.write(bytes.into());
+    }
+
+    /// Takes an id as sent, where it stands in bytes that cannot be read.
+    pub fn expect_id(&mut self, id: &str) {
+        self.sent.insert(id.to_owned(), Sent { kind: None, ended: false });
+    }
+
+    /// From now on frames under any id are taken: for when broken bytes may hold any.
+    pub fn expect_any_id(&mut self) {
+        self.any_id = true;
+    }
+
+    fn write(&self, bytes: Bytes) {
+        self.session.record(|transcript| transcript.bytes(Instant::now(), Direction::Sent, &bytes));
+        self.peer.write(bytes);
+    }
+
+    /// Closes its stdin as soon as it has taken everything.
+    pub fn close_stdin(&mut self) {
+        self.session.note("stdin is closed");
+        self.peer.close_stdin();
+    }
+
+    // --- receiving ---
+
+    /// The next frame, whosever it is; nothing where none comes in this time, or ever again.
+    pub fn try_next(&mut self, limit: Duration) -> Option<Message> {
+        self.inbox.pop_front().or_else(|| self.pump(limit))
+    }
+
+    /// The next frame, whosever it is.
+    ///
+    /// # Errors
+    /// Where none comes.
+    pub fn next(&mut self) -> Outcome<Message> {
+        self.next_where("a frame", |_| true)
+    }
+
+    /// The next frame of a request.
+    ///
+    /// # Errors
+    /// Where none comes.
+    pub fn next_of(&mut self, id: &str) -> Outcome<Message> {
+        self.next_where(&format!("a frame for {id:?}"), |message| message.id.as_deref() == Some(id))
+    }
+
+    /// The next frame without an id.
+    ///
+    /// # Errors
+    /// Where none comes.
+    pub fn next_without_id(&mut self) -> Outcome<Message> {
+        self.next_where("a frame with nil as its id", |message| message.id.is_none())
+    }
+
+    /// The frame that ends a request; what comes before it is passed over.
+    ///
+    /// # Errors
+    /// Where none comes.
+    pub fn terminal(&mut self, id: &str) -> Outcome<Message> {
+        let is_it = |message: &Message| message.id.as_deref() == Some(id) && message.is_terminal();
+        let end = self.next_where(&format!("the terminal frame of {id:?}"), is_it)?;
+        self.inbox.retain(|message| message.id.as_deref() != Some(id));
+        Ok(end)
+    }
+
+    /// Every frame of a request; the last is the terminal one.
+    ///
+    /// # Errors
+    /// Where it does not end.
+    pub fn frames(&mut self, id: &str) -> Outcome<Vec<Message>> {
+        let mut all = Vec::new();
+        loop {
+            let message = self.next_of(id)?;
+            let done = message.is_terminal();
+            all.push(message);
+            if done {
+                return Ok(all);
+            }
+        }
+    }
+
+    /// Sends a request and waits for the frame that ends it.
+    ///
+    /// # Errors
+    /// Where none comes.
+    pub fn call(&mut self, kind: &str, data: Map) -> Outcome<Message> {
+        let id = self.send(kind, data);
+        self.terminal(&id)
+    }
+
+    /// Runs a node with these fields and waits for the frame that ends it.
+    ///
+    /// # Errors
+    /// Where none comes.
+    pub fn execute(&mut self, node_type: &str, fields: Map) -> Outcome<Message> {
+        self.call("execute", map! { "node_type" => node_type, "fields" => fields })
+    }
+
+    /// Asks for the plainest thing there is: it still serves.
+    ///
+    /// # Errors
+    /// Where it does not.
+    pub fn is_well(&mut self) -> Outcome {
+        let answer = self.call("worker.status", map! {}).map_err(|stop| match stop {
+            Stop::Fail(failure) => Stop::Fail(crate::check::Failure {
+                what: format!("it no longer serves: after this, a plain worker.status fails: {}", failure.what),
+                ..failure
+            }),
+            other => other,
+        })?;
+        answer.expect_kind("result").map(|_| ())
+    }
+
+    /// Takes what comes in this time and hands it over: for showing that nothing comes.
+    pub fn listen(&mut self, time: Duration) -> Vec<Message> {
+        let end = Instant::now() + time;
+        let mut all: Vec<Message> = self.inbox.drain(..).collect();
+        while let Some(message) = self.pump(end.saturating_duration_since(Instant::now())) {
+            all.push(message);
+        }
+        all
+    }
+
+    /// Every frame until stdout ends.
+    ///
+    /// # Errors
+    /// Where it does not end in time.
+    pub fn rest(&mut self) -> Outcome<Vec<Message>> {
+        let limit = self.session.patience().min(self.session.time_left());
+        let all = self.listen(limit);
+        ensure!(self.over.is_some(), "stdout has not ended within {:.1} s", limit.as_secs_f64());
+        Ok(all)
+    }
+
+    /// How it ended.
+    ///
+    /// # Errors
+    /// Where it has not within `limit`.
+    pub fn exit(&mut self, limit: Duration) -> Outcome<ExitStatus> {
+        let limit = limit.min(self.session.time_left());
+        let (status, _) = self
+            .peer
+            .wait_exit(limit)
+            .ok_or_else(|| fail(format!("it still runs after {:.1} s", limit.as_secs_f64())))?;
+        self.session.note(format!("it ended: {}", exit_text(status)));
+        Ok(status)
+    }
+
+    /// The living processes that it has started.
+    #[must_use]
+    pub fn leftovers(&self) -> Vec<Process> {
+        self.peer.others()
+    }
+
+    /// Sends it a signal.
+    pub fn signal(&self, signal: Signal) {
+        self.session.note(format!("{signal} is sent"));
+        self.peer.signal(signal);
+    }
+
+    /// Whether it has gone before it was ready.
+    pub(crate) fn ended_early(&self) -> bool {
+        self.peer.ready().is_empty() && self.peer.wait_exit(Duration::ZERO).is_some()
+    }
+
+    /// The first bytes of stdout that are no frame, as text.
+    pub(crate) fn stdout_head(&self) -> String {
+        let (head, _) = self.peer.unfinished();
+        String::from_utf8_lossy(self.stray.as_ref().unwrap_or(&head)).into_owned()
+    }
+
+    /// Whether every request that was sent has its end, so that the next check can use this worker.
+    pub(crate) fn is_settled(&self) -> bool {
+        self.over.is_none() && !self.any_id && self.sent.values().all(|sent| sent.ended)
+    }
+
+    /// Takes what has come already, for the transcript.
+    pub(crate) fn settle(&mut self) {
+        while self.pump(Duration::ZERO).is_some() {}
+        self.inbox.clear();
+    }
+
+    /// The last lines of its stderr.
+    #[must_use]
+    pub fn stderr_tail(&self) -> String {
+        let text = self.peer.stderr();
+        let lines: Vec<&str> = text.lines().filter(|line| !line.trim().is_empty()).collect();
+        let tail: Vec<&str> = lines.iter().rev().take(3).rev().copied().collect();
+        if tail.is_empty() { "(nothing)".to_owned() } else { shorten(&tail.join(" | "), 400) }
+    }
+
+    fn next_where(&mut self, what: &str, is_it: impl Fn(&Message) -> bool) -> Outcome<Message> {
+        if let Some(at) = self.inbox.iter().position(&is_it)
+            && let Some(message) = self.inbox.remove(at)
+        {
+            return Ok(message);
+        }
+        let limit = self.session.patience().min(self.session.time_left());
+        let end = Instant::now() + limit;
+        while let Some(message) = self.pump(end.saturating_duration_since(Instant::now())) {
+            if is_it(&message) {
+                return Ok(message);
+            }
+            self.inbox.push_back(message);
+        }
+        Err(self.missing(what, limit))
+    }
+
+    fn missing(&self, what: &str, limit: Duration) -> Stop {
+        if let Some(over) = &self.over {
+            let cause = format!("It ended while it had this to answer. Its stderr ends with: {}", self.stderr_tail());
+            return fail(format!("{what} was due, and {over}")).cause(cause);
+        }
+        let (head, len) = self.peer.unfinished();
+        let stop = fail(format!("{what} was due, and no answer came within {:.1} s", limit.as_secs_f64()));
+        if len > 0 {
+            let claimed = head.first_chunk::<4>().map_or(0, |header| u32::from_be_bytes(*header));
+            return stop.cause(format!(
+                "stdout holds {len} bytes of a frame that claims {claimed} and never ends; it begins with {:?}",
+                String::from_utf8_lossy(head.get(..40).unwrap_or(&head))
+            ));
+        }
+        stop.cause("The worker took the request and never ended it, or waits for something that the contract does not give it.")
+    }
+
+    /// The next event, seen to; gives the frame, if it is one that a check may see.
+    fn pump(&mut self, limit: Duration) -> Option<Message> {
+        let mut end = Instant::now() + limit;
+        loop {
+            if self.over.is_some() {
+                return None;
+            }
+            match self.peer.event(end.saturating_duration_since(Instant::now())) {
+                Ok(Event::Frame(payload, at)) => {
+                    if let Some(message) = self.take(payload, at) {
+                        return Some(message);
+                    }
+                }
+                Ok(Event::NoFrame { claimed, head }) => {
+                    self.session.record(|transcript| transcript.bytes(Instant::now(), Direction::Received, &head));
+                    let text = String::from_utf8_lossy(&head);
+                    let what = format!(
+                        "stdout holds what is no frame: a length of {claimed} bytes, which as text reads {text:?}"
+                    );
+                    self.session.violated(rule::FRAMES_ONLY, what);
+                    self.stray = Some(head);
+                    self.over = Some("stdout holds what is no frame".to_owned());
+                }
+                Ok(Event::End { cut }) => {
+                    if let Some(cut) = cut {
+                        self.session.record(|transcript| transcript.bytes(Instant::now(), Direction::Received, &cut));
+                        self.session.violated(rule::WHOLE, "stdout ends inside a frame");
+                    }
+                    self.end();
+                }
+                Ok(Event::Exited) => {
+                    // What it has written is still on its way, unless a child of its holds the pipe open.
+                    end = end.min(Instant::now() + self.session.seconds(1.0));
+                    if limit.is_zero() {
+                        return None;
+                    }
+                }
+                Err(RecvTimeoutError::Timeout) => {
+                    if limit > Duration::ZERO && self.peer.wait_exit(Duration::ZERO).is_some() && Instant::now() >= end
+                    {
+                        self.end();
+                    }
+                    return None;
+                }
+                Err(RecvTimeoutError::Disconnected) => self.end(),
+            }
+        }
+    }
+
+    fn end(&mut self) {
+        let exit = self.peer.wait_exit(self.session.seconds(1.0));
+        let over = match exit {
+            Some((status, _)) => format!("the worker ended ({})", exit_text(status)),
+            None => "the worker closed its stdout".to_owned(),
+        };
+        self.session.note(over.clone());
+        self.over = Some(over);
+    }
+
+    /// Holds a frame against the rules for all; gives it where a check can do something with it.
+    fn take(&mut self, payload: Bytes, at: Instant) -> Option<Message> {
+        self.session.record(|transcript| transcript.payload(at, &payload));
+        let (read, breach) = validate::read(&payload);
+        if let Some((rule, what)) = breach {
+            self.session.violated(rule, what);
+        }
+        let read = read?;
+        let message = Message { kind: read.kind, id: read.id, data: read.data, payload, at };
+        match &message.id {
+            None => {
+                if message.kind != "error" {
+                    self.session.violated(rule::NIL_ID, format!("a `{}` frame with nil as its id", message.kind));
+                }
+            }
+            Some(id) => match self.sent.get_mut(id) {
+                Some(sent) if sent.ended => {
+                    let what = format!("a `{}` frame for {id:?}, which has had its terminal frame", message.kind);
+                    self.session.violated(rule::AFTER_THE_END, what);
+                    return None;
+                }
+                Some(sent) => {
+                    sent.ended = message.is_terminal();
+                    let breach =
+                        sent.kind.as_deref().and_then(|kind| validate::answer(kind, &message.kind, &message.data));
+                    if let Some((rule, what)) = breach {
+                        self.session.violated(rule, what);
+                    }
+                }
+                None if self.any_id => {}
+                None => {
+                    self.session
+                        .violated(rule::KNOWN_ID, format!("a `{}` frame for {id:?}, which nobody asked", message.kind));
+                    return None;
+                }
+            },
+        }
+        Some(message)
+    }
+}
+
+/// The value as a whole number of a map's key, or nothing.
+#[must_use]
+pub fn whole(map: &Map, key: &str) -> Option<i64> {
+    map.get(key).and_then(Value::as_i64)
+}
