@@ -181,7 +181,7 @@ mod tests {
     fn every_token_says_what_it_is() {
         let frame = Frame::message("execute", Some("r1"), &map! { "n" => 300, "f" => 1.5 }).to_bytes();
         let text = annotate(&frame, frame.len()).join("\n");
-        for part in ["length 39", "fixmap of 3", "fixstr \"execute\"", "uint16 300", "float64 1.5"] {
+        for part in ["fixmap of 3", "fixstr \"execute\"", "uint16 300", "float64 1.5"] {
             assert!(text.contains(part), "{part} in\n{text}");
         }
     }

@@ -38,6 +38,8 @@ pub struct Worker {
     stray: Option<Bytes>,
     next_id: u32,
     any_id: bool,
+    /// Something was sent that can only be answered under nil.
+    without_id: bool,
 }
 
 impl Deref for Worker {
@@ -59,6 +61,7 @@ impl Worker {
             stray: None,
             next_id: 0,
             any_id: false,
+            without_id: false,
         }
     }
 
@@ -126,11 +129,14 @@ impl Worker {
         if let Ok(Envelope { kind, request_id: Some(id), .. }) = Envelope::peek(&payload) {
             self.sent.insert(id.to_owned(), Sent { kind: kind.map(str::to_owned), ended: false });
         }
+        // A payload by hand may have an id that cannot be read.
+        self.without_id = true;
         self.write(Frame::forward(payload).to_bytes());
     }
 
     /// Writes bytes as they are.
-    pub fn raw(&self, bytes: impl Into<Bytes>) {
+    pub fn raw(&mut self, bytes: impl Into<Bytes>) {
+        self.without_id = true;
         self.write(bytes.into());
     }
 
@@ -312,6 +318,7 @@ impl Worker {
     pub(crate) fn settle(&mut self) {
         while self.pump(Duration::ZERO).is_some() {}
         self.inbox.clear();
+        self.without_id = false;
     }
 
     /// The last lines of its stderr.
@@ -427,7 +434,7 @@ impl Worker {
         let message = Message { kind: read.kind, id: read.id, data: read.data, payload, at };
         match &message.id {
             None => {
-                if message.kind != "error" {
+                if !self.without_id {
                     self.session.violated(rule::NIL_ID, format!("a `{}` frame with nil as its id", message.kind));
                 }
             }

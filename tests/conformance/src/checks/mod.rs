@@ -18,6 +18,7 @@ mod models;
 mod output;
 mod progress;
 mod providers;
+mod raw;
 mod ready;
 mod run_identity;
 mod status;
