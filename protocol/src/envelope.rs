@@ -137,6 +137,12 @@ impl<'a> Envelope<'a> {
         trailing(&cursor).map(|()| None)
     }
 
+    /// The request id in a payload of which only the beginning is there, if it stands in that.
+    #[must_use]
+    pub fn salvage_request_id(beginning: &'a [u8]) -> Option<&'a str> {
+        salvage_request_id(beginning)
+    }
+
     /// The text values of some keys of `data`, for routing; absent where a key is missing or not text.
     #[must_use]
     pub fn data_texts<const N: usize>(&self, keys: [&str; N]) -> [Option<&'a str>; N] {

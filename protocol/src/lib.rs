@@ -20,7 +20,7 @@ pub use asset::{AssetKind, AssetRef};
 pub use bytes::Bytes;
 pub use dataframe::{ColumnDef, DataFrame};
 pub use envelope::{Envelope, EnvelopeError, Scalar};
-pub use frame::{Frame, FrameEvent, FrameQueue, FrameReader};
+pub use frame::{Frame, FrameEvent, FrameQueue, FrameReader, HEADER_LEN};
 pub use limits::Limits;
 pub use message::{ErrorData, ErrorKind, LoadError, Request, TypeError};
 pub use metadata::{NodeMetadata, OutputSlot, PropertyMetadata, TypeMetadata};

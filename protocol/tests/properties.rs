@@ -170,7 +170,7 @@ proptest! {
         let shape = |events: &[FrameEvent]| -> Vec<(usize, Bytes)> {
             events.iter().map(|event| match event {
                 FrameEvent::Frame(payload) => (0, payload.clone()),
-                FrameEvent::Oversized { claimed, .. } => (*claimed, Bytes::new()),
+                FrameEvent::Oversized { claimed: len, .. } | FrameEvent::NoMemory { len, .. } => (*len, Bytes::new()),
             }).collect()
         };
         let (whole, whole_mid_frame) = events(max, &bytes, &[usize::MAX]);

@@ -41,6 +41,7 @@ mod error;
 pub mod gpu;
 mod in_flight;
 mod jobs;
+mod log;
 pub mod models;
 pub mod node;
 pub mod onnx;

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use millwork_protocol::limits::{BLOB_CHUNK_ENV, MAX_FRAME_ENV};
 use millwork_protocol::message::ErrorKind;
-use millwork_protocol::{FrameEvent, FrameReader, Limits, READY_LINE};
+use millwork_protocol::{Envelope, FrameEvent, FrameReader, HEADER_LEN, Limits, READY_LINE};
 use rustix::buffer::spare_capacity;
 use rustix::event::{PollFd, PollFlags, Timespec};
 use rustix::io::Errno;
@@ -98,10 +98,16 @@ fn read_frames(input: &OwnedFd, limits: Limits, dispatcher: &Dispatcher) {
                         String::new()
                     };
                     let message = format!("Frame too large: {claimed} bytes exceeds limit {max} bytes{hint}");
-                    dispatcher.refuse(None, &Error::new(ErrorKind::TooLarge, message));
+                    let id = head.get(HEADER_LEN..).and_then(Envelope::salvage_request_id);
+                    dispatcher.refuse(id, &Error::new(ErrorKind::TooLarge, message));
                     if text {
                         return;
                     }
+                }
+                FrameEvent::NoMemory { len, head } => {
+                    let message = format!("Frame too large: there is no memory for {len} bytes");
+                    let id = head.get(HEADER_LEN..).and_then(Envelope::salvage_request_id);
+                    dispatcher.refuse(id, &Error::new(ErrorKind::TooLarge, message));
                 }
             }
         }

@@ -179,7 +179,7 @@ fn start_log(args: &Args) -> Result<(), tracing_subscriber::filter::ParseError> 
         .with_default(targets.default_level().unwrap_or(LevelFilter::INFO));
     let registry = tracing_subscriber::registry().with(targets);
     let layer = tracing_subscriber::fmt::layer()
-        .with_writer(std::io::stderr)
+        .with_writer(crate::log::Stderr)
         .with_target(false)
         .with_ansi(std::io::stderr().is_terminal());
     // A host that embeds a worker may have its own log already.

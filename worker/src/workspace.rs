@@ -1,5 +1,7 @@
 //! Where files that a request names may lie. What is in them is not known here.
 
+use std::fs::{self, File};
+use std::io;
 use std::path::{Component, Path, PathBuf};
 
 use crate::{Error, Result};
@@ -63,9 +65,29 @@ impl Workspace {
     }
 }
 
+/// Opens a file to be read, and nothing else: a pipe or a device could be waited for without end.
+pub(crate) fn open_file(path: &Path) -> io::Result<File> {
+    if !fs::metadata(path)?.is_file() {
+        return Err(io::Error::new(io::ErrorKind::InvalidInput, "not a file"));
+    }
+    File::open(path)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_could_be_waited_for_without_end_is_not_opened() {
+        let folder = tempfile::tempdir().unwrap();
+        let (pipe, file) = (folder.path().join("pipe"), folder.path().join("file"));
+        nix::unistd::mkfifo(&pipe, nix::sys::stat::Mode::S_IRWXU).unwrap();
+        std::fs::write(&file, "text").unwrap();
+        assert!(open_file(&file).is_ok());
+        for path in [pipe.as_path(), folder.path()] {
+            assert_eq!(open_file(path).unwrap_err().to_string(), "not a file");
+        }
+    }
 
     #[test]
     fn nothing_outside_is_reached() {

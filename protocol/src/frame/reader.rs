@@ -6,6 +6,7 @@
 //! | header | a length within the limit | → body |
 //! | header | a length above it | `Oversized`, → skip |
 //! | body | all of them | `Frame`, → header |
+//! | body | more than there is memory for | `NoMemory`, → skip |
 //! | skip | all of them | → header |
 //!
 //! Memory follows what has arrived, never what a header claims, and a large frame's buffer leaves with the frame.
@@ -35,6 +36,13 @@ pub enum FrameEvent {
         /// The first bytes from the header on, at most 64: stray text on the stream shows here.
         head: Bytes,
     },
+    /// A frame within the limit for which there is no memory. The reader now passes over the rest of it.
+    NoMemory {
+        /// Its length.
+        len: usize,
+        /// The first bytes from the header on, at most 64.
+        head: Bytes,
+    },
 }
 
 /// Turns a stream of bytes into [`FrameEvent`]s.
@@ -49,26 +57,32 @@ pub struct FrameReader {
     start: usize,
     /// A large frame under way, and its length.
     large: Option<(Vec<u8>, usize)>,
-    /// Bytes of an oversized frame still to pass over.
+    /// Bytes of a refused frame still to pass over.
     skip: usize,
+    /// A frame that had to be given up: `NoMemory`, to be told.
+    given_up: Option<FrameEvent>,
 }
 
 impl FrameReader {
     /// A reader that refuses payloads of more than `max` bytes.
     #[must_use]
     pub fn new(max: usize) -> Self {
-        Self { max, small: Vec::new(), start: 0, large: None, skip: 0 }
+        Self { max, small: Vec::new(), start: 0, large: None, skip: 0, given_up: None }
     }
 
     /// Where the next bytes belong: append at most its spare capacity, which is never zero.
     pub fn space(&mut self) -> &mut Vec<u8> {
-        if let Some((buffer, len)) = &mut self.large {
-            if buffer.len() == buffer.capacity() {
-                let grown = (buffer.len() * 2).clamp(OWN_BUFFER_START, (*len).max(OWN_BUFFER_START));
-                // A frame that is complete and not taken yet has room for one byte more: there is always room.
-                buffer.reserve_exact(grown.min(*len).saturating_sub(buffer.len()).max(1));
+        if let Some((mut buffer, len)) = self.large.take() {
+            let grown = (buffer.len() * 2).clamp(OWN_BUFFER_START, len.max(OWN_BUFFER_START));
+            // A frame that is complete and not taken yet has room for one byte more: there is always room.
+            let more = grown.min(len).saturating_sub(buffer.len()).max(1);
+            let is_full = buffer.len() == buffer.capacity();
+            if is_full && buffer.len() < len && buffer.try_reserve_exact(more).is_err() {
+                self.give_up(&buffer, len);
+            } else {
+                buffer.reserve_exact(if is_full { more } else { 0 });
+                return &mut self.large.insert((buffer, len)).0;
             }
-            return buffer;
         }
         if self.start == self.small.len() {
             self.small.clear();
@@ -89,7 +103,7 @@ impl FrameReader {
         self.large.is_some() || self.skip > 0 || self.start < self.small.len()
     }
 
-    /// Whether the reader is passing over an oversized frame.
+    /// Whether the reader is passing over a refused frame.
     #[must_use]
     pub fn is_skipping(&self) -> bool {
         self.skip > 0
@@ -111,6 +125,9 @@ impl FrameReader {
 
     /// As [`FrameReader::next_event`]; where a large frame begins, `spare` may give an empty buffer to read it into.
     pub fn next_event_reusing(&mut self, spare: impl FnOnce() -> Option<Vec<u8>>) -> Option<FrameEvent> {
+        if let Some(event) = self.given_up.take() {
+            return Some(event);
+        }
         if let Some((buffer, len)) = self.large.take() {
             if buffer.len() < len {
                 self.large = Some((buffer, len));
@@ -154,6 +171,13 @@ impl FrameReader {
             self.start = 0;
         }
         Bytes::from(buffer)
+    }
+
+    fn give_up(&mut self, so_far: &[u8], len: usize) {
+        let header = u32::try_from(len).unwrap_or(u32::MAX).to_be_bytes();
+        let head = [&header[..], so_far.get(..60).unwrap_or(so_far)].concat().into();
+        self.given_up = Some(FrameEvent::NoMemory { len, head });
+        self.skip = len - so_far.len();
     }
 
     fn pass_over(&mut self) {

@@ -27,6 +27,7 @@ use std::ffi::OsString;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
+use nix::sys::signal::{SigSet, Signal};
 
 use failure::{Failure, Outcome};
 
@@ -64,6 +65,8 @@ enum Command {
 
 /// Runs the command that the arguments, without the program's name, ask for.
 pub(crate) fn main(args: impl Iterator<Item = OsString>) -> ExitCode {
+    // A log file at its limit is an error of the write to it, and not our end. Threads that start later inherit this.
+    let _ = SigSet::from(Signal::SIGXFSZ).thread_block();
     let cli = match Cli::try_parse_from(std::iter::once("millwork".into()).chain(as_serve(args))) {
         Ok(cli) => cli,
         Err(error) => {

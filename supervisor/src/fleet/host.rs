@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use millwork_protocol::limits::MAX_FRAME_ENV;
 use millwork_protocol::message::{ErrorData, ErrorKind};
-use millwork_protocol::{Bytes, Envelope, EnvelopeError, Frame, FrameEvent, READY_LINE, Scalar};
+use millwork_protocol::{Bytes, Envelope, EnvelopeError, Frame, FrameEvent, HEADER_LEN, READY_LINE, Scalar};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
@@ -125,15 +125,19 @@ impl Fleet {
             FrameEvent::Frame(payload) => self.host_frame(payload),
             FrameEvent::Oversized { claimed, max, head } => {
                 let text = format!("frame of {claimed} bytes is above the maximum of {max} bytes ({MAX_FRAME_ENV})");
-                // The id often stands within the first bytes.
-                let id = match head.get(4..).map(Envelope::peek) {
-                    Some(Err(EnvelopeError::Malformed { request_id, .. })) => request_id,
-                    _ => None,
-                };
-                let error = ErrorData::new(ErrorKind::TooLarge, text);
-                self.answer_host(id.as_deref().unwrap_or_default(), Answer::Error(error));
+                self.refuse_frame(&head, text);
+            }
+            FrameEvent::NoMemory { len, head } => {
+                self.refuse_frame(&head, format!("frame of {len} bytes: there is no memory for it"));
             }
         }
+    }
+
+    /// Answers a frame of which only the beginning is there. The id often stands in it.
+    fn refuse_frame(&mut self, head: &[u8], text: String) {
+        let id = head.get(HEADER_LEN..).and_then(Envelope::salvage_request_id);
+        let error = ErrorData::new(ErrorKind::TooLarge, text);
+        self.answer_host(id.unwrap_or_default(), Answer::Error(error));
     }
 
     fn host_frame(&mut self, payload: Bytes) {

@@ -165,6 +165,10 @@ impl Fleet {
                     self.handle(Event::Broken { worker, run, cause });
                     break;
                 }
+                FrameEvent::NoMemory { len, .. } => {
+                    let cause = format!("there is no memory for a frame of {len} bytes from it");
+                    self.handle(Event::Broken { worker, run, cause });
+                }
             }
         }
         self.reading = None;

@@ -75,6 +75,7 @@ pub(super) fn drain(mut stream: ChildStderr, ears: Ears) -> io::Result<Arc<Tail>
     thread::Builder::new().name("stderr".to_owned()).stack_size(STACK).spawn(move || {
         let mut lines = Lines::default();
         let mut buffer = vec![0; MAX_LINE];
+        let mut is_ready = false;
         loop {
             let read = match stream.read(&mut buffer) {
                 Ok(0) => break,
@@ -83,7 +84,9 @@ pub(super) fn drain(mut stream: ChildStderr, ears: Ears) -> io::Result<Arc<Tail>
                 Err(_) => break,
             };
             lines.feed(buffer.get(..read).unwrap_or_default(), |line| {
-                if line.trim_ascii() == READY_LINE.as_bytes() {
+                // The first counts; any other is a line as all are.
+                if !is_ready && line.trim_ascii() == READY_LINE.as_bytes() {
+                    is_ready = true;
                     let _ = ears.notices.send(Notice::Ready { worker: ears.worker, run: ears.run });
                 } else {
                     ears.hear(line, b"\n", &kept);

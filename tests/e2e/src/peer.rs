@@ -155,6 +155,7 @@ pub struct Peer {
     frames: Receiver<Message>,
     stderr: Arc<Mutex<String>>,
     reading: Arc<Gate>,
+    hearing: Arc<Gate>,
     ended: HashSet<String>,
     next_id: u32,
     mark: String,
@@ -173,10 +174,13 @@ impl Peer {
         std::thread::spawn(move || read_frames(stdout, &send, &gate));
         let stderr = Arc::<Mutex<String>>::default();
         let lines = stderr.clone();
+        let hearing = Arc::<Gate>::default();
+        let ears = hearing.clone();
         std::thread::spawn(move || {
             let mut errors = BufReader::new(errors);
             let mut line = Vec::new();
             while errors.read_until(b'\n', &mut line).is_ok_and(|n| n > 0) {
+                ears.pass();
                 lines.lock().expect("no holder panics").push_str(&String::from_utf8_lossy(&line));
                 line.clear();
             }
@@ -194,6 +198,7 @@ impl Peer {
             frames,
             stderr,
             reading,
+            hearing,
             ended: HashSet::new(),
             next_id: 0,
             mark,
@@ -393,6 +398,11 @@ impl Peer {
         assert_eq!(answer.output("output"), &Value::Float(42.5));
     }
 
+    /// Stops reading its stderr, or goes on.
+    pub fn pause_hearing(&self, pause: bool) {
+        self.hearing.set_closed(pause);
+    }
+
     /// Stops reading what it writes, or goes on.
     pub fn pause_reading(&self, pause: bool) {
         self.reading.set_closed(pause);
@@ -423,6 +433,7 @@ impl Peer {
 impl Drop for Peer {
     fn drop(&mut self) {
         self.reading.set_closed(false);
+        self.hearing.set_closed(false);
         descendants::kill_marked(&self.mark);
         let _ = self.child.kill();
         let _ = self.child.wait();

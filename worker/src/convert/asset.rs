@@ -1,5 +1,6 @@
 //! Media as refs: `{type, uri, data}` with bytes from a blob, inline, a `data:` uri or a file of the workspace.
 
+use std::io::Read;
 use std::path::Path;
 
 use base64::Engine;
@@ -8,6 +9,7 @@ use millwork_protocol::metadata::TypeMetadata;
 use millwork_protocol::{Map, Value};
 
 use super::{FromWire, IntoWire, Reading, Writing, mismatch};
+use crate::workspace::open_file;
 use crate::{Error, Result, ResultExt};
 
 /// Any file, with the kind of ref that it came as.
@@ -71,7 +73,9 @@ impl Asset {
             )));
         }
         let path = reading.path(Path::new(uri.strip_prefix("file://").unwrap_or(uri)))?;
-        let bytes = std::fs::read(&path).invalid(format!("cannot read {}", path.display()))?;
+        let mut bytes = Vec::new();
+        let read = open_file(&path).and_then(|mut file| file.read_to_end(&mut bytes));
+        read.invalid(format!("cannot read {}", path.display()))?;
         Ok(Self { kind, bytes: bytes.into(), name: file_name(uri) })
     }
 }

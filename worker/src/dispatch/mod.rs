@@ -169,7 +169,14 @@ impl Shared {
         if cancel.is_cancelled() {
             return responder.fail(&Error::cancelled());
         }
-        match panics::contain(|| work(&responder)) {
+        let outcome = panics::contain(|| work(&responder));
+        let is_wedged = self.services.gpu.wedged();
+        if is_wedged {
+            // What takes time comes first: what the host sends once it has heard of this finds nobody here.
+            tracing::error!("the GPU does not answer; this worker ends so that a new one can take its place");
+            crate::system::kill_descendants();
+        }
+        match outcome {
             Ok(Ok(data)) => responder.finish(&data),
             Ok(Err(error)) => responder.fail(&error),
             Err(panic) => {
@@ -179,19 +186,17 @@ impl Shared {
                 );
             }
         }
-        if self.services.gpu.wedged() {
+        if is_wedged {
             self.abandon();
         }
     }
 
     /// A dispatch that never ends holds the device and cannot be called off: only a new process has a working one.
     fn abandon(&self) -> ! {
-        tracing::error!("the GPU does not answer; this worker ends so that a new one can take its place");
         self.in_flight.fail_all(
             &Error::new(ErrorKind::Unavailable, "the worker's GPU does not answer; it is being replaced").retryable(),
         );
         self.output.flush(std::time::Instant::now() + std::time::Duration::from_secs(2));
-        crate::system::kill_descendants();
         crate::system::exit_now(EXIT_GPU_WEDGED)
     }
 

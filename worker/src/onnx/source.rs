@@ -1,6 +1,6 @@
 //! Where a model comes from, and how to tell that it is still the same one.
 
-use std::fs::{self, File};
+use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::UNIX_EPOCH;
 
@@ -11,6 +11,7 @@ use tract_onnx::prelude::Framework;
 
 use super::contain::contain;
 use super::error::OnnxError;
+use crate::workspace::open_file;
 
 /// A model file, or the bytes of one.
 #[derive(Debug, Clone)]
@@ -79,11 +80,7 @@ impl Source {
         let framework = tract_onnx::onnx();
         let decoded = match self {
             Source::File(path) => {
-                let mut file = File::open(path).map_err(|error| self.unreadable(&error))?;
-                let metadata = file.metadata().map_err(|error| self.unreadable(&error))?;
-                if !metadata.is_file() {
-                    return Err(OnnxError::Read { model: path.display().to_string(), reason: "not a file".into() });
-                }
+                let mut file = open_file(path).map_err(|error| self.unreadable(&error))?;
                 contain("decoding", || framework.proto_model_for_read(&mut file))
             }
             Source::Bytes { data, .. } => contain("decoding", || framework.proto_model_for_read(&mut &data[..])),

@@ -18,6 +18,8 @@ pub(crate) fn take_signals() -> io::Result<Signals> {
         set.add(signal);
     }
     set.thread_block()?;
+    // A log file at its limit is an error of the write to it, and not the end of the worker.
+    SigSet::from(Signal::SIGXFSZ).thread_block()?;
     // A supervisor asks the kernel to kill us when it dies. A signal that is handled lets us take our own children along.
     if prctl::get_pdeathsig().is_ok_and(|signal| signal == Some(Signal::SIGKILL)) {
         prctl::set_pdeathsig(Signal::SIGTERM)?;

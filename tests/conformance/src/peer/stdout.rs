@@ -94,6 +94,10 @@ pub(super) fn read(mut stdout: ChildStdout, events: &Sender<Event>, reading: &Ar
                         broken = true;
                         Event::NoFrame { claimed, head }
                     }
+                    FrameEvent::NoMemory { len, head } => {
+                        broken = true;
+                        Event::NoFrame { claimed: len, head }
+                    }
                 };
                 if events.send(event).is_err() {
                     return;

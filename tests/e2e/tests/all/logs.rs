@@ -78,6 +78,23 @@ fn p10_a_dying_workers_last_words_are_told_without_secrets() {
     assert!(told.contains("the key is ***.") && !told.contains(SECRET), "it is told here: {told}");
 }
 
+/// Promise 9: a host that does not read the log loses lines of it, and nothing else.
+#[test]
+fn p09_an_unread_log_stops_nothing() {
+    for program in Program::BOTH {
+        let mut peer = program.start();
+        peer.pause_hearing(true);
+        for i in 0..2000 {
+            // Each is worth a warning.
+            let echo = Request::node("test.Echo").field("value", i).field("unknown", "x".repeat(100));
+            assert_eq!(peer.execute(echo).output("output").as_i64(), Some(i));
+        }
+        assert_eq!(peer.execute(Request::node("test.Panic")).error_kind(), "panic");
+        peer.pause_hearing(false);
+        peer.is_well();
+    }
+}
+
 /// The log is for programs where that is asked for: one JSON object a line, with the request's id.
 #[test]
 fn p09_the_log_is_json_where_asked_for() {
