@@ -27,7 +27,11 @@ struct Known {
 impl Secrets {
     /// Takes note of a secret. One of several lines is as many secrets, since output comes in lines.
     pub(crate) fn learn(&self, secret: &str) {
-        for line in secret.lines().map(str::trim).filter(|line| line.len() >= SHORTEST) {
+        // As it is, and as logs quote it.
+        let quoted = [format!("{secret:?}"), serde_json::Value::from(secret).to_string()];
+        let quoted = quoted.iter().filter_map(|text| text.get(1..text.len() - 1));
+        let spoken = secret.lines().map(str::trim).chain(quoted.filter(|text| *text != secret));
+        for line in spoken.filter(|line| line.len() >= SHORTEST) {
             if self.0.read().texts.iter().any(|text| **text == *line) {
                 continue;
             }
@@ -63,11 +67,11 @@ mod tests {
     fn every_secret_is_blotted_out_and_nothing_else() {
         let secrets = Secrets::default();
         assert_eq!(&*secrets.redact(b"plain"), b"plain");
-        for secret in ["abcdef", "abcdef-longer", "first line\n  second line\r\n", "tiny", ""] {
+        for secret in ["abcdef", "abcdef-longer", "first line\n  second line\r\n", "tiny", "", "say \"please\""] {
             secrets.learn(secret);
         }
-        let told = b"abcdef, abcdef-longer: first line; second line; tiny, abcde";
-        assert_eq!(&*secrets.redact(told), b"***, ***: ***; ***; tiny, abcde");
+        let told = br#"abcdef, abcdef-longer: first line; second line; tiny, abcde, say "please", "say \"please\"""#;
+        assert_eq!(&*secrets.redact(told), br#"***, ***: ***; ***; tiny, abcde, ***, "***""#);
     }
 
     #[test]
