@@ -31,6 +31,8 @@ def Fail(cancelled, message="failed on purpose"):
     raise RuntimeError(message)
 
 NODES = {f"test.{node.__name__}": node for node in (Echo, Add, Sleep, Stream, Fail)}
+ALLOWED = dict(zip(sys.argv, sys.argv[1:])).get("--namespaces") or os.environ.get("NODETOOL_WORKER_NAMESPACES")
+NODES = {name: node for name, node in NODES.items() if not ALLOWED or name.split(".")[0] in ALLOWED.split(",")}
 NAMES = {type(None): "any", float: "float", int: "int", str: "str"}
 TYPES = {type(None): (object,), float: (float, int), int: (int,), str: (str,)}
 
@@ -47,7 +49,7 @@ def metadata(name, node):
 # Requests.
 
 def send(kind, request_id, data):
-    payload = msgpack.packb({"type": kind, "request_id": request_id, "data": data}, unicode_errors="surrogateescape")
+    payload = msgpack.packb({"type": kind, "request_id": request_id, "data": data}, unicode_errors="replace")
     if len(payload) > LIMIT:
         raise ValueError(f"the answer exceeds the maximum frame size ({len(payload)} > {LIMIT})")
     with writing:
@@ -70,8 +72,8 @@ def reply(kind, request_id, data, cancelled):
     if kind == "discover":
         return {"protocol_version": 1, "nodes": [metadata(*item) for item in NODES.items()], "load_errors": []}
     if kind == "worker.status":
-        return {"protocol_version": 1, "node_count": len(NODES), "provider_count": 0, "namespaces": ["test"], "load_errors": [],
-                "transport": "stdio", "max_frame_size": LIMIT, "comfy": {"enabled": False}, "blender": {"enabled": False},
+        return {"protocol_version": 1, "node_count": len(NODES), "provider_count": 0, "load_errors": [], "transport": "stdio",
+                "namespaces": sorted({name.split(".")[0] for name in NODES}), "max_frame_size": LIMIT, "comfy": {"enabled": False}, "blender": {"enabled": False},
                 "model_prepare_backends": []}
     if kind == "provider.list":
         return {"providers": []}

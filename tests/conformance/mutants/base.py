@@ -238,7 +238,7 @@ class Worker(Services):
         return {"type": kind, "request_id": request_id, "data": data}
 
     def pack(self, frame):
-        return msgpack.packb(frame, unicode_errors="surrogateescape")
+        return msgpack.packb(frame, unicode_errors="replace")
 
     def send(self, kind, request_id, data):
         payload = self.pack(self.frame(kind, request_id, data))

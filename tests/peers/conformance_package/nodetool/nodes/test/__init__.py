@@ -11,7 +11,6 @@ import asyncio
 import hashlib
 import os
 import signal as signals
-import struct
 import subprocess
 from collections.abc import AsyncGenerator
 from typing import Any, TypedDict
@@ -22,14 +21,8 @@ from nodetool.workflows.types import NodeProgress
 
 
 def noise(size: int, seed: int) -> bytes:
-    """SplitMix64, its words little-endian."""
-    mask, words, state = (1 << 64) - 1, bytearray(), seed
-    while len(words) < size:
-        state = (state + 0x9E3779B97F4A7C15) & mask
-        word = ((state ^ (state >> 30)) * 0xBF58476D1CE4E5B9) & mask
-        word = ((word ^ (word >> 27)) * 0x94D049BB133111EB) & mask
-        words += struct.pack("<Q", word ^ (word >> 31))
-    return bytes(words[:size])
+    """The same bytes for the same seed."""
+    return hashlib.shake_128(str(seed).encode()).digest(size)
 
 
 async def pause(context: Any) -> None:
