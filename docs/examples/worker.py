@@ -48,6 +48,9 @@ def metadata(name, node):
 
 # Requests.
 
+PROVIDER_CALLS = ("models generate stream text_to_image image_to_image text_to_video image_to_video text_to_audio "
+                  "tts tts_encoded asr embedding").split()
+
 def send(kind, request_id, data):
     payload = msgpack.packb({"type": kind, "request_id": request_id, "data": data}, unicode_errors="replace")
     if len(payload) > LIMIT:
@@ -77,10 +80,12 @@ def reply(kind, request_id, data, cancelled):
                 "model_prepare_backends": []}
     if kind == "provider.list":
         return {"providers": []}
+    if str(kind).removeprefix("provider.") in PROVIDER_CALLS:
+        raise ValueError(f"Unknown provider: {data.get('provider')}")
     if kind not in ("execute", "execute.stream"):
         raise ValueError(f"Unknown {'provider ' * str(kind).startswith('provider.')}message type: {kind}")
-    name = data.get("node_type")
-    if not isinstance(name, str) or name not in NODES:
+    name = expect(str, data, "node_type")
+    if name not in NODES:
         raise ValueError(f"Unknown node type: {name}")
     slots = {"outputs": {}, "blobs": {}}
     for value in NODES[name](cancelled, **arguments(name, data)):
@@ -96,13 +101,22 @@ def reply(kind, request_id, data, cancelled):
 class File(dict):
     """A reference with its bytes in it."""
 
-def file(blob):
+def file(field, blob):
     if isinstance(blob, list):
-        return [file(item) for item in blob]
-    return File(type="asset", uri="", data=blob.encode(errors="surrogateescape") if isinstance(blob, str) else blob)
+        return [file(field, item) for item in blob]
+    if isinstance(blob, str):
+        blob = blob.encode(errors="surrogateescape")  # Old encoders have no bytes.
+    return File(type="asset", uri="", data=expect(bytes, {field: blob}, field))
+
+def expect(kind, data, key, default=None):
+    value = default if data.get(key) is None else data[key]
+    if not isinstance(value, kind):
+        raise TypeError(f"`{key}`: expected {kind.__name__}, got {type(value).__name__}")
+    return value
 
 def arguments(name, data):
-    given = {**(data.get("fields") or {}), **{field: file(blob) for field, blob in (data.get("blobs") or {}).items()}}
+    given = dict(expect(dict, data, "fields", {}))
+    given |= {field: file(field, blob) for field, blob in expect(dict, data, "blobs", {}).items()}
     known = fields(NODES[name])
     for field in given.keys() - known.keys():
         print(f"warning: {name} has no field `{field}`", file=sys.stderr)

@@ -47,7 +47,7 @@ class Worker(Services):
         self.max_frame = int(os.environ.get("NODETOOL_BRIDGE_MAX_FRAME_SIZE") or 256 << 20)
         self.chunk_size = int(os.environ.get("NODETOOL_BRIDGE_BLOB_CHUNK_SIZE") or 1 << 20)
         self.writing, self.state = threading.Lock(), threading.Lock()
-        self.running, self.jobs = {}, {}
+        self.running, self.jobs, self.used = {}, {}, {}
         chosen = dict(zip(sys.argv, sys.argv[1:])).get("--namespaces") or os.environ.get("NODETOOL_WORKER_NAMESPACES")
         self.nodes = {name: node for name, node in NODES.items() if not chosen or name.split(".")[0] in chosen.split(",")}
         self.handlers = {
@@ -94,6 +94,7 @@ class Worker(Services):
         self.wait_for_requests(grace)
         self.cancel_everything()
         self.wait_for_requests(0.5)
+        self.give_up()
         self.end_children()
         self.exit()
 
@@ -106,6 +107,18 @@ class Worker(Services):
     def cancel_everything(self):
         for call in list(self.running.values()):
             call.cancelled.set()
+
+    def give_up(self):
+        """What does not listen is answered for, and left behind; a host that reads no more is not waited for."""
+
+        def answer():
+            for call in list(self.running.values()):
+                self.forget(call)
+                self.fail(call.id, "cancelled: the worker ends, and the node did not stop")
+
+        thread = threading.Thread(target=answer, daemon=True)
+        thread.start()
+        thread.join(0.3)
 
     def end_children(self):
         for child in NODES["test.Child"].children:
@@ -344,7 +357,9 @@ class Worker(Services):
     def node(self, name):
         if name == BROKEN["module"]:
             raise ValueError(f"{name} could not be loaded: {BROKEN['error']}")
-        if not isinstance(name, str) or name not in self.nodes:
+        if not isinstance(name, str):
+            raise TypeError(f"`node_type`: expected a text, got {type(name).__name__}")
+        if name not in self.nodes:
             raise ValueError(f"Unknown node type: {name}")
         return self.nodes[name]
 

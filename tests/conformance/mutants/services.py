@@ -1,5 +1,8 @@
 """The part of the correct worker beside nodes: jobs, models and providers."""
 
+import os
+import time
+
 from nodes import PROVIDER
 
 
@@ -14,9 +17,20 @@ class Services:
 
     def note_job(self, call):
         job_id, node_id = self.identity(call, "job_id"), self.identity(call, "node_id")
-        if isinstance(node_id, str):
-            with self.state:
-                self.jobs.get(job_id, {})[node_id] = True
+        if job_id is None:
+            return
+        with self.state:
+            self.end_idle()
+            job = self.jobs.setdefault(job_id, {})
+            self.used[job_id] = time.monotonic()
+            if node_id is not None:
+                job[node_id] = True
+
+    def end_idle(self):
+        """Jobs that nobody used for a while are over."""
+        limit = float(os.environ.get("NODETOOL_WORKER_JOB_TTL_SECONDS") or 1800)
+        for job_id in [job_id for job_id in self.jobs if limit and time.monotonic() - self.used[job_id] > limit]:
+            del self.jobs[job_id]
 
     def identity(self, call, key):
         value = call.data.get(key)
@@ -24,12 +38,15 @@ class Services:
 
     def job_start(self, call):
         with self.state:
+            self.end_idle()
             self.jobs.setdefault(self.job_id(call), {})
+            self.used[call.data["job_id"]] = time.monotonic()
         return {"job_id": call.data["job_id"], "started": True}
 
     def job_end(self, call):
         job_id = self.job_id(call)
         with self.state:
+            self.end_idle()
             known, nodes = job_id in self.jobs, self.jobs.pop(job_id, {})
             kept = {node for job in self.jobs.values() for node in job}
         return {"job_id": job_id, "released_nodes": [node for node in nodes if node not in kept], "known": known}
@@ -37,10 +54,17 @@ class Services:
     # Models: none are kept here.
 
     def models_delete(self, call):
+        self.repo_id(call)
         return {"deleted": False}
 
-    def models_download(self, call):
+    def repo_id(self, call):
         repo_id = call.data.get("repo_id")
+        if not isinstance(repo_id, str) or not repo_id:
+            raise ValueError(f"{call.kind} needs a repo_id")
+        return repo_id
+
+    def models_download(self, call):
+        repo_id = self.repo_id(call)
         self.send("progress", call.id, self.transfer("error", repo_id, f"{repo_id}: this worker keeps no models"))
         raise ValueError(f"{repo_id}: this worker keeps no models")
 
