@@ -3,6 +3,7 @@
 mod bench;
 mod completions;
 mod config;
+mod conformance;
 mod failure;
 mod fields;
 mod files;
@@ -60,6 +61,7 @@ enum Command {
     },
     Config(config::Args),
     Bench(bench::Args),
+    Conformance(conformance::Args),
     Completions(completions::Args),
 }
 
@@ -75,6 +77,10 @@ pub(crate) fn main(args: impl Iterator<Item = OsString>) -> ExitCode {
             return ExitCode::from(if error.use_stderr() { 2 } else { 0 });
         }
     };
+    if let Command::Conformance(args) = &cli.command {
+        // Its workers write their own logs, and its verdict is its exit code.
+        return conformance::run(args);
+    }
     let verbose = cli.log.is_verbose();
     match log::start(&cli.log, matches!(cli.command, Command::Serve(_))).and_then(|()| dispatch(cli.command)) {
         Ok(()) => ExitCode::SUCCESS,
@@ -103,6 +109,7 @@ fn dispatch(command: Command) -> Outcome {
         Command::Worker { .. } => Err(Failure::usage("`worker` comes first: millwork worker --stdio")),
         Command::Config(args) => config::run(&args),
         Command::Bench(args) => bench::run(&args),
+        Command::Conformance(_) => Ok(()),
         Command::Completions(args) => completions::run(&args),
     }
 }

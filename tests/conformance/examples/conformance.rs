@@ -14,7 +14,7 @@ struct Cli {
 
 fn main() -> ExitCode {
     let outcome = cli::run(&Cli::parse().args);
-    if writeln!(std::io::stdout(), "{}", outcome.stdout).is_err() {
+    if !outcome.stdout.is_empty() && writeln!(std::io::stdout(), "{}", outcome.stdout).is_err() {
         return ExitCode::SUCCESS;
     }
     if let Some(error) = outcome.error {

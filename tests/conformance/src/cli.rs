@@ -3,13 +3,16 @@
 use std::ffi::OsString;
 use std::io::IsTerminal;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressStyle};
 
 use crate::baseline::Known;
+use crate::fuzz::{self, Fuzzed};
 use crate::peer::Launch;
 use crate::runner::{self, Options, Report};
-use crate::{report, requirement};
+use crate::session::Session;
+use crate::{report, requirement, signals};
 
 /// Holds a worker to the protocol, and says which requirement it does not meet, with the bytes that show it.
 ///
@@ -21,6 +24,8 @@ Examples:
   millwork conformance -- millwork worker --stdio --test-nodes
   millwork conformance --only FRM ENV-003 -- python -m my.worker --stdio
   millwork conformance --expect known.toml --junit report.xml -- ./worker --stdio
+  millwork conformance --fuzz 60 --seed 7 -- ./worker --stdio
+  millwork conformance --replay fuzz-7.bin -- ./worker --stdio
   millwork conformance --list")]
 pub struct Args {
     /// Hold it to this version of the protocol, instead of the one that it reports.
@@ -44,6 +49,18 @@ pub struct Args {
     /// Multiply every time limit by this, for slow machines.
     #[arg(long, value_name = "F", default_value_t = 1.0, value_parser = positive)]
     pub timeout_scale: f64,
+    /// Throw mutated and generated frames at it afterwards, for so many seconds.
+    #[arg(long, value_name = "SECONDS")]
+    pub fuzz: Option<u64>,
+    /// The same seed gives the same frames.
+    #[arg(long, value_name = "N", default_value_t = 1, requires = "fuzz")]
+    pub seed: u64,
+    /// The folder that a failing frame is written to.
+    #[arg(long, value_name = "DIR", default_value = ".", requires = "fuzz")]
+    pub fuzz_out: PathBuf,
+    /// Send the bytes of a file that --fuzz has written, and nothing else.
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["fuzz", "only", "skip", "junit", "expect"])]
+    pub replay: Option<PathBuf>,
     /// Print the requirements and stop.
     #[arg(long)]
     pub list: bool,
@@ -105,44 +122,76 @@ pub fn run(args: &Args) -> Outcome {
         skip: args.skip.clone(),
         timeout_scale: args.timeout_scale,
     };
-    let bar = bar();
-    let report = runner::run(&options, &mut |requirement, count| {
-        bar.set_length(count as u64);
-        bar.set_message(requirement.id.clone());
-        bar.inc(1);
+    let replay = match args.replay.as_deref().map(|path| std::fs::read(path).map_err(|error| (path, error))).transpose()
+    {
+        Ok(bytes) => bytes,
+        Err((path, error)) => return Outcome::error(2, format!("cannot read {}: {error}", path.display())),
+    };
+    let _guard = signals::Guard::install();
+    let session = match runner::open(&options) {
+        Ok(session) => session,
+        Err(no_worker) => return Outcome::error(3, no_worker),
+    };
+    if let Some(bytes) = replay {
+        return replayed(&session, &bytes);
+    }
+    let progress = bar("{bar:40} {pos:>3}/{len}  {elapsed}  {msg}");
+    let report = runner::run(&session, &options, &mut |requirement, count| {
+        progress.set_length(count as u64);
+        progress.set_message(requirement.id.clone());
+        progress.inc(1);
     });
-    bar.finish_and_clear();
-    match report {
-        Ok(report) => finish(args, &report, &known),
-        Err(no_worker) => Outcome::error(3, no_worker),
+    progress.finish_and_clear();
+    let fuzzed = args.fuzz.map(|seconds| {
+        let options = fuzz::Options { time: Duration::from_secs(seconds), seed: args.seed, out: args.fuzz_out.clone() };
+        let progress = bar("{spinner} {elapsed}  {msg}");
+        let fuzzed = fuzz::run(&session, &options, &mut |frames| {
+            progress.set_message(format!("{frames} frames"));
+            progress.tick();
+        });
+        progress.finish_and_clear();
+        fuzzed
+    });
+    finish(args, &report, &known, fuzzed.as_ref())
+}
+
+fn replayed(session: &Session, bytes: &[u8]) -> Outcome {
+    match fuzz::replay(session, bytes) {
+        Ok(()) => Outcome { stdout: format!("it stands these {} bytes", bytes.len()), error: None, code: 0 },
+        Err(what) => Outcome::error(1, what),
     }
 }
 
-fn finish(args: &Args, report: &Report, known: &Known) -> Outcome {
-    let stdout = if args.json { format!("{:#}", report::json(report, known)) } else { report::text(report, known) };
+fn finish(args: &Args, report: &Report, known: &Known, fuzzed: Option<&Fuzzed>) -> Outcome {
+    let stdout = if args.json {
+        let mut json = report::json(report, known);
+        if let Some(fuzzed) = fuzzed {
+            json["fuzz"] = report::fuzz_json(fuzzed);
+        }
+        format!("{json:#}")
+    } else {
+        let text = report::text(report, known);
+        fuzzed.map_or_else(|| text.clone(), |fuzzed| format!("{text}\n{}", report::fuzz_text(fuzzed)))
+    };
     let mut errors = Vec::new();
     if let Some(path) = &args.junit
         && let Err(error) = std::fs::write(path, report::junit(report, known))
     {
         errors.push(format!("cannot write {}: {error}", path.display()));
     }
-    let failed = report.failures().any(|one| known.reason(&one.requirement.id).is_none());
-    errors.extend(
-        known
-            .fixed(report)
-            .iter()
-            .map(|id| format!("{id} is in the baseline as a known failure, and passes: remove it")),
-    );
+    let fixed = known.fixed(report);
+    errors.extend(fixed.iter().map(|id| format!("{id} is in the baseline as a known failure, and passes: remove it")));
+    let failed = report.failures().any(|one| known.reason(&one.requirement.id).is_none())
+        || fuzzed.is_some_and(|fuzzed| fuzzed.finding.is_some());
     let code = u8::from(failed || !errors.is_empty());
     Outcome { stdout, error: (!errors.is_empty()).then(|| errors.join("\n")), code }
 }
 
 /// On a terminal only.
-fn bar() -> ProgressBar {
+fn bar(template: &str) -> ProgressBar {
     if !std::io::stderr().is_terminal() {
         return ProgressBar::hidden();
     }
-    let style = ProgressStyle::with_template("{bar:40} {pos:>3}/{len}  {elapsed}  {msg}")
-        .unwrap_or_else(|_| ProgressStyle::default_bar());
+    let style = ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar());
     ProgressBar::new(1).with_style(style)
 }

@@ -97,7 +97,14 @@ pub(crate) fn diagnose(command: &str, worker: &mut Worker, session: &Session) ->
         );
     }
     let lower = printed.to_lowercase();
-    let usage = ["usage:", "unrecognized argument", "unexpected argument", "unknown option", "invalid option"];
+    let usage = [
+        "usage:",
+        "unrecognized argument",
+        "unexpected argument",
+        "unknown option",
+        "unrecognized option",
+        "invalid option",
+    ];
     if let Some(exit) = exit {
         let what = if usage.iter().any(|word| lower.contains(word)) {
             format!("`{command}` printed its usage and ended ({exit}): it does not take these arguments")
@@ -112,6 +119,13 @@ pub(crate) fn diagnose(command: &str, worker: &mut Worker, session: &Session) ->
         return NoWorker::new(
             format!("`{command}` writes text to stdout: {:?}", shorten(out.lines().next().unwrap_or_default(), 60)),
             "stdout carries frames only; write everything else to stderr",
+            &printed,
+        );
+    }
+    if worker.first_byte().is_some() {
+        return NoWorker::new(
+            format!("`{command}` answers with bytes that are no answers, and never says {READY_LINE}"),
+            "it seems to send back what it is given, or to speak another binary protocol",
             &printed,
         );
     }

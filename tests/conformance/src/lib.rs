@@ -7,6 +7,7 @@ mod checks;
 pub mod cli;
 pub mod diagnose;
 pub mod fake;
+pub mod fuzz;
 pub mod hex;
 pub mod look;
 pub mod message;

@@ -11,7 +11,6 @@ use crate::diagnose::{self, NoWorker};
 use crate::peer::Launch;
 use crate::requirement::{self, Level, Requirement};
 use crate::session::{Facts, Session};
-use crate::signals;
 use crate::transcript::Exchange;
 use crate::worker::Worker;
 
@@ -98,17 +97,22 @@ pub fn matches(patterns: &[String], requirement: &Requirement) -> bool {
     patterns.iter().any(|pattern| requirement.id.starts_with(&pattern.to_uppercase()))
 }
 
-/// Runs what `options` asks for. `progress` is told each requirement before its check, and how many there are.
+/// Starts the command and asks it about itself.
 ///
 /// # Errors
 /// Where the command is no worker.
-pub fn run(options: &Options, progress: &mut dyn FnMut(&Requirement, usize)) -> Result<Report, NoWorker> {
-    let _guard = signals::Guard::install();
-    let begun = Instant::now();
+pub fn open(options: &Options) -> Result<Session, NoWorker> {
     let session = Session::new(options.launch.clone(), options.timeout_scale);
-    let (mut shared, facts) = probe(&session, options.protocol)?;
-    let protocol = facts.version;
+    let facts = probe(&session, options.protocol)?;
     session.set_facts(facts);
+    Ok(session)
+}
+
+/// Runs what `options` asks for. `progress` is told each requirement before its check, and how many there are.
+pub fn run(session: &Session, options: &Options, progress: &mut dyn FnMut(&Requirement, usize)) -> Report {
+    let begun = Instant::now();
+    let protocol = session.facts().map_or(1, |facts| facts.version);
+    let mut shared = None;
 
     let due: Vec<(&Requirement, &Check)> = checks::in_order()
         .filter(|(requirement, _)| requirement.since <= protocol)
@@ -120,8 +124,8 @@ pub fn run(options: &Options, progress: &mut dyn FnMut(&Requirement, usize)) -> 
         progress(requirement, due.len());
         let start = Instant::now();
         session.begin(check.id, check.limit);
-        let outcome = run_one(&session, check, &mut shared);
-        let verdict = verdict(requirement, outcome, &session);
+        let outcome = run_one(session, check, &mut shared);
+        let verdict = verdict(requirement, outcome, session);
         judged.push(Judged { requirement, verdict, elapsed: start.elapsed() });
     }
     drop(shared);
@@ -133,7 +137,7 @@ pub fn run(options: &Options, progress: &mut dyn FnMut(&Requirement, usize)) -> 
             one.verdict = broken(one.requirement, story);
         }
     }
-    Ok(Report { command: options.launch.text(), protocol, judged, elapsed: begun.elapsed() })
+    Report { command: options.launch.text(), protocol, judged, elapsed: begun.elapsed() }
 }
 
 fn run_one(session: &Session, check: &Check, shared: &mut Option<Worker>) -> Outcome {
@@ -184,7 +188,7 @@ fn broken(requirement: &Requirement, story: Story) -> Verdict {
 }
 
 /// Starts the worker and asks it about itself. What it answers wrongly is for the checks; here it only has to be a worker.
-fn probe(session: &Session, protocol: Option<u32>) -> Result<(Option<Worker>, Facts), NoWorker> {
+fn probe(session: &Session, protocol: Option<u32>) -> Result<Facts, NoWorker> {
     let command = session.launch().text();
     session.begin("probe", session.start_limit() * 2);
     let mut worker = match session.launch().start() {
@@ -198,7 +202,8 @@ fn probe(session: &Session, protocol: Option<u32>) -> Result<(Option<Worker>, Fa
         return Err(diagnose::diagnose(&command, &mut worker, session));
     }
     let discover = worker.terminal(&discover).ok();
-    if discover.is_none() && !says_ready {
+    let lists_nodes = discover.as_ref().is_some_and(|answer| answer.data.contains_key("nodes"));
+    if !lists_nodes && !says_ready {
         return Err(diagnose::diagnose(&command, &mut worker, session));
     }
     let data = discover.map(|message| message.data).unwrap_or_default();
@@ -207,9 +212,7 @@ fn probe(session: &Session, protocol: Option<u32>) -> Result<(Option<Worker>, Fa
     // A worker that reports none is one of version 1; one that reports a newer one keeps what it promised before.
     let reported = data.get("protocol_version").and_then(Value::as_i64).and_then(|version| u32::try_from(version).ok());
     let version = protocol.or(reported).unwrap_or(1).clamp(1, PROTOCOL_VERSION);
-    let facts =
-        Facts { version, nodes: maps(&data, "nodes"), status, providers: maps(&providers, "providers"), says_ready };
-    Ok((worker.is_settled().then_some(worker), facts))
+    Ok(Facts { version, nodes: maps(&data, "nodes"), status, providers: maps(&providers, "providers"), says_ready })
 }
 
 fn maps(data: &Map, key: &str) -> Vec<Map> {

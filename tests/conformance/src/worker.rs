@@ -377,15 +377,14 @@ impl Worker {
                         return Some(message);
                     }
                 }
-                Ok(Event::NoFrame { claimed, head }) => {
-                    self.session.record(|transcript| transcript.bytes(Instant::now(), Direction::Received, &head));
-                    let text = String::from_utf8_lossy(&head);
-                    let what = format!(
-                        "stdout holds what is no frame: a length of {claimed} bytes, which as text reads {text:?}"
+                Ok(Event::NoFrame(line)) => {
+                    self.session.record(|transcript| transcript.bytes(Instant::now(), Direction::Received, &line));
+                    let text = String::from_utf8_lossy(&line);
+                    self.session.violated(
+                        rule::FRAMES_ONLY,
+                        format!("stdout holds what is no frame: {:?}", shorten(&text, 80)),
                     );
-                    self.session.violated(rule::FRAMES_ONLY, what);
-                    self.stray = Some(head);
-                    self.over = Some("stdout holds what is no frame".to_owned());
+                    self.stray.get_or_insert(line);
                 }
                 Ok(Event::End { cut }) => {
                     if let Some(cut) = cut {

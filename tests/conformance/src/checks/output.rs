@@ -12,7 +12,7 @@ pub(super) const CHECKS: &[Check] = &[
     Check::new("OUT-002", |w| noise(w, "rust")),
     Check::new("OUT-003", |w| noise(w, "libc")),
     Check::new("OUT-004", |w| noise(w, "child")),
-    Check::new("OUT-005", |w| {
+    Check::fresh("OUT-005", |w| {
         w.node("test.StdoutNoise")?;
         let line = "x".repeat(1 << 20);
         for _ in 0..10 {
@@ -21,7 +21,7 @@ pub(super) const CHECKS: &[Check] = &[
         w.is_well()
     })
     .limit(60),
-    Check::new("OUT-006", |w| {
+    Check::fresh("OUT-006", |w| {
         const WORDS: &str = "a line for the log";
         w.node("test.StdoutNoise")?;
         print(w, WORDS, "rust")?;

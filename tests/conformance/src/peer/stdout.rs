@@ -6,7 +6,7 @@ use std::sync::mpsc::Sender;
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::time::Instant;
 
-use millwork_protocol::{Bytes, FrameEvent, FrameReader};
+use millwork_protocol::Bytes;
 
 /// A header above this is no length: text, read as one, always is.
 const LARGEST: usize = 512 << 20;
@@ -16,8 +16,8 @@ const LARGEST: usize = 512 << 20;
 pub(crate) enum Event {
     /// One payload, complete at this time.
     Frame(Bytes, Instant),
-    /// A header that claims more than any frame may hold. Nothing after it is read as frames.
-    NoFrame { claimed: usize, head: Bytes },
+    /// A line, where a header would claim more than any frame may hold. What comes after it is read as frames again.
+    NoFrame(Bytes),
     /// The stream has ended; `cut` holds the first bytes of a frame that had begun.
     End { cut: Option<Bytes> },
     /// The process has ended. Frames may still be on their way.
@@ -66,9 +66,8 @@ impl Reading {
 
 /// Reads until the end, or until nobody listens.
 pub(super) fn read(mut stdout: ChildStdout, events: &Sender<Event>, reading: &Arc<Reading>) {
-    let mut reader = FrameReader::new(LARGEST);
+    let mut buffer = Vec::new();
     let mut chunk = vec![0; 64 << 10];
-    let mut broken = false;
     loop {
         reading.pass();
         let n = match stdout.read(&mut chunk) {
@@ -77,38 +76,67 @@ pub(super) fn read(mut stdout: ChildStdout, events: &Sender<Event>, reading: &Ar
             Err(_) => 0,
         };
         if n == 0 {
-            let (head, len) = reading.pending();
-            let _ = events.send(Event::End { cut: (len > 0 && !broken).then_some(head) });
+            let rest = Bytes::from(head(&buffer));
+            let text = is_text(&rest);
+            if text {
+                let _ = events.send(Event::NoFrame(rest.clone()));
+            }
+            let _ = events.send(Event::End { cut: (!text && !rest.is_empty()).then_some(rest) });
             return;
         }
         reading.state().first_byte.get_or_insert_with(Instant::now);
-        if broken {
-            continue;
-        }
-        for part in chunk.get(..n).unwrap_or_default().chunks(16 << 10) {
-            reader.space().extend_from_slice(part);
-            while let Some(event) = reader.next_event() {
-                let event = match event {
-                    FrameEvent::Frame(payload) => Event::Frame(payload, Instant::now()),
-                    FrameEvent::Oversized { claimed, head, .. } => {
-                        broken = true;
-                        Event::NoFrame { claimed, head }
-                    }
-                    FrameEvent::NoMemory { len, head } => {
-                        broken = true;
-                        Event::NoFrame { claimed: len, head }
-                    }
-                };
-                if events.send(event).is_err() {
-                    return;
-                }
-                if broken {
-                    break;
-                }
+        buffer.extend_from_slice(chunk.get(..n).unwrap_or_default());
+        let mut at = 0;
+        while let Some((event, len)) = next(buffer.get(at..).unwrap_or_default()) {
+            at += len;
+            if events.send(event).is_err() {
+                return;
             }
         }
-        let pending = reader.pending();
-        let head = Bytes::copy_from_slice(pending.get(..256).unwrap_or(pending));
-        reading.state().pending = (head, pending.len());
+        buffer.drain(..at).for_each(drop);
+        reading.state().pending = (Bytes::from(head(&buffer)), buffer.len());
+    }
+}
+
+/// The first thing that is complete, and how many bytes it has.
+fn next(bytes: &[u8]) -> Option<(Event, usize)> {
+    let (header, rest) = bytes.split_first_chunk::<4>()?;
+    if is_text(bytes) {
+        let line = bytes.split_inclusive(|byte| *byte == b'\n').next().filter(|line| line.ends_with(b"\n"))?;
+        return Some((Event::NoFrame(Bytes::from(head(line))), line.len()));
+    }
+    let len = u32::from_be_bytes(*header) as usize;
+    let payload = rest.get(..len)?;
+    Some((Event::Frame(Bytes::copy_from_slice(payload), Instant::now()), 4 + len))
+}
+
+/// Whether this cannot be the beginning of a frame.
+fn is_text(bytes: &[u8]) -> bool {
+    bytes.first_chunk::<4>().is_some_and(|header| u32::from_be_bytes(*header) as usize > LARGEST)
+}
+
+fn head(bytes: &[u8]) -> Vec<u8> {
+    bytes.get(..256).unwrap_or(bytes).to_vec()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn frames_are_found_again_behind_a_line_of_text() {
+        let bytes = b"\0\0\0\x01\x80Traceback:\n\0\0\0\x02\x81\xc0\0\0\0\x09cut";
+        let mut at = 0;
+        let mut found = Vec::new();
+        while let Some((event, len)) = next(&bytes[at..]) {
+            at += len;
+            found.push(match event {
+                Event::Frame(payload, _) => payload.to_vec(),
+                Event::NoFrame(line) => line.to_vec(),
+                other => panic!("{other:?}"),
+            });
+        }
+        assert_eq!(found, [b"\x80".to_vec(), b"Traceback:\n".to_vec(), b"\x81\xc0".to_vec()]);
+        assert_eq!(&bytes[at..], b"\0\0\0\x09cut");
     }
 }

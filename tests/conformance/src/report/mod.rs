@@ -1,9 +1,11 @@
 //! A report as text for people, JSON for programs, and JUnit for CI. What is in it, the runner decided.
 
+mod fuzz;
 mod json;
 mod junit;
 mod table;
 
+pub use fuzz::{fuzz_json, fuzz_text};
 pub use json::json;
 pub use junit::junit;
 pub use table::{requirements, summary, text};
