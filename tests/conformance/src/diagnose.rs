@@ -60,7 +60,8 @@ impl NoWorker {
 
 /// Looks at a command that did not become a worker within the start-up limit.
 pub(crate) fn diagnose(command: &str, worker: &mut Worker, session: &Session) -> NoWorker {
-    let exit = worker.wait_exit(Duration::ZERO).map(|(status, _)| exit_text(status));
+    // Its pipes close a moment before it is gone.
+    let exit = worker.wait_exit(Duration::from_millis(500)).map(|(status, _)| exit_text(status));
     // What it said on stdout is taken in as frames are: the first bytes are either unfinished or no frame.
     worker.settle();
     let stdout = worker.stdout_head();
