@@ -143,6 +143,13 @@ impl<'a> Envelope<'a> {
         salvage_request_id(beginning)
     }
 
+    /// The type of `data` by its first byte, as error texts name it; that of nil where it was not given.
+    #[must_use]
+    pub fn data_type(&self) -> &'static str {
+        let first = self.data.as_ref().and_then(|range| Cursor::at(self.payload, range.start).token().ok());
+        first.map_or("nil", |token| token.type_name())
+    }
+
     /// The text values of some keys of `data`, for routing; absent where a key is missing or not text.
     #[must_use]
     pub fn data_texts<const N: usize>(&self, keys: [&str; N]) -> [Option<&'a str>; N] {
@@ -280,6 +287,7 @@ mod tests {
         assert_eq!((envelope.kind, envelope.request_id), (Some("execute"), Some("r1")));
         assert_eq!(envelope.data_texts(["node_type", "provider"]), [Some("test.Echo"), None]);
         assert_eq!(envelope.data_scalars(["provider", "x"]), [Some(Scalar::Number(3.0)), None]);
+        assert_eq!(envelope.data_type(), "map");
         assert_eq!(envelope.decode_data(&bytes, &Limits::default()).unwrap(), data);
     }
 

@@ -5,9 +5,11 @@ mod completions;
 mod config;
 mod conformance;
 mod failure;
+mod fake_worker;
 mod fields;
 mod files;
 mod fleet;
+mod inspect;
 mod inventory;
 mod log;
 mod nodes;
@@ -15,6 +17,7 @@ mod npy;
 mod out;
 mod outputs;
 mod progress;
+mod replay;
 mod run;
 mod serve;
 mod show;
@@ -62,6 +65,9 @@ enum Command {
     Config(config::Args),
     Bench(bench::Args),
     Conformance(conformance::Args),
+    FakeWorker(fake_worker::Args),
+    Inspect(inspect::Args),
+    Replay(replay::Args),
     Completions(completions::Args),
 }
 
@@ -110,6 +116,9 @@ fn dispatch(command: Command) -> Outcome {
         Command::Config(args) => config::run(&args),
         Command::Bench(args) => bench::run(&args),
         Command::Conformance(_) => Ok(()),
+        Command::FakeWorker(args) => fake_worker::run(&args),
+        Command::Inspect(args) => inspect::run(&args),
+        Command::Replay(args) => replay::run(&args),
         Command::Completions(args) => completions::run(&args),
     }
 }

@@ -1,10 +1,13 @@
 //! What comes from workers: frames that are passed on, and the terminal ones that end a request.
 
 use millwork_protocol::message::{ErrorData, ErrorKind};
-use millwork_protocol::{Bytes, Envelope, Limits};
+use millwork_protocol::{Bytes, Envelope, Limits, Value};
 
 use super::state::WorkerId;
 use super::{Answer, Cause, Core, Millis, Outcome, Owner};
+
+/// So much of an error that is no text is shown, in characters.
+const MAX_SAID: usize = 500;
 
 /// What a frame is to its request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -25,7 +28,12 @@ impl Core {
             Some("result" | "discover") => Role::End,
             Some("error") => Role::EndWithError,
             Some("progress") => Role::Progress,
-            _ => Role::Event,
+            Some(_) => Role::Event,
+            // Nothing that a host could make anything of.
+            None => {
+                self.dropped += 1;
+                return;
+            }
         };
         let Some(worker) = self.workers.get_mut(from) else { return };
         // Late, doubled or invented: an answer to nothing, or one that cannot name its request.
@@ -34,7 +42,9 @@ impl Core {
             return;
         };
         if matches!(role, Role::Progress | Role::Event) {
-            if let Some(request) = self.requests.get(key) {
+            if envelope.data_type() != "map" {
+                self.dropped += 1;
+            } else if let Some(request) = self.requests.get(key) {
                 request.emit(payload, role == Role::Progress, &mut self.out);
             }
             return;
@@ -53,6 +63,13 @@ impl Core {
                 self.poison.acquit(request.fingerprint);
                 let answer = match (role, request.cancel) {
                     (Role::EndWithError, Some(Cause::Deadline)) => Answer::Error(timed_out(request.label())),
+                    (Role::EndWithError, _) => error_answer(payload, request.label(), &worker.name),
+                    _ if envelope.data_type() != "map" => {
+                        let (label, name, found) = (request.label(), &worker.name, envelope.data_type());
+                        let text =
+                            format!("{label} failed: worker `{name}` sent a result whose data is {found}, not a map");
+                        Answer::Error(ErrorData::new(ErrorKind::Failed, text))
+                    }
                     _ => Answer::Forward(payload),
                 };
                 request.end(answer, &mut self.out);
@@ -70,6 +87,31 @@ fn is_cancelled(payload: &Bytes) -> bool {
         Some(kind) => kind == ErrorKind::Cancelled,
         None => error.error.eq_ignore_ascii_case("cancelled"),
     })
+}
+
+/// A worker's error as it came, where it is one that hosts can show; else what can be made of it.
+fn error_answer(payload: Bytes, label: &str, worker: &str) -> Answer {
+    let data = Envelope::peek(&payload).ok().and_then(|e| e.decode_data(&payload, &Limits::default()).ok());
+    let Some(mut data) = data else { return wordless(label, worker, None) };
+    match data.get("error") {
+        // A key without a value is left out, which not every worker knows.
+        Some(Value::Str(_)) if data.values().any(Value::is_nil) => {
+            data.retain(|_, value| !value.is_nil());
+            Answer::Message("error", data)
+        }
+        Some(Value::Str(_)) => Answer::Forward(payload),
+        other => wordless(label, worker, other),
+    }
+}
+
+fn wordless(label: &str, worker: &str, said: Option<&Value>) -> Answer {
+    let said = match said {
+        None | Some(Value::Nil) => "an error without a text".to_owned(),
+        Some(Value::Bytes(bytes)) => format!("an error that is no text: {:?}", String::from_utf8_lossy(bytes)),
+        Some(value) => format!("an error that is no text: {}", value.to_json()),
+    };
+    let text: String = said.chars().take(MAX_SAID).collect();
+    Answer::Error(ErrorData::new(ErrorKind::Failed, format!("{label} failed: worker `{worker}` sent {text}")))
 }
 
 fn timed_out(label: &str) -> ErrorData {

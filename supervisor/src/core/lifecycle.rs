@@ -18,8 +18,8 @@ const HANDSHAKE: [&str; 3] = ["discover", "worker.status", "provider.list"];
 const CANCEL_AT_SHUTDOWN: Millis = 300;
 /// How long a worker whose stdin has been closed has until SIGTERM.
 const CLOSED_STDIN: Millis = 150;
-/// How long a worker whose stdout has ended may live on.
-const CLOSED_STDOUT: Millis = 200;
+/// How long a worker may live on that has closed a pipe.
+const CLOSED_PIPE: Millis = 200;
 /// So much of a dead worker's stderr goes into errors, in bytes.
 const TAIL_IN_ERRORS: usize = 2048;
 
@@ -118,7 +118,14 @@ impl Core {
                         format!("it speaks protocol version {version}; {MIN_PROTOCOL_VERSION} is the oldest known");
                     return self.condemn(now, id, reason, true);
                 }
-                worker.learning.discover = Some(discover);
+                match discover.get("nodes") {
+                    Some(Value::List(_)) => worker.learning.discover = Some(discover),
+                    other => {
+                        let found = other.map_or("nothing", Value::type_name);
+                        let reason = format!("its answer to discover has {found} where the list `nodes` belongs");
+                        return self.condemn(now, id, reason, true);
+                    }
+                }
             }
             ("discover", Err(error)) => {
                 let reason = format!("it answered discover with an error: {}", error.error);
@@ -156,7 +163,12 @@ impl Core {
 
     /// Its stdout has ended: its process should be next.
     pub(super) fn closed(&mut self, now: Millis, id: WorkerId) {
-        self.watch(id, Watch::Closed, now.saturating_add(CLOSED_STDOUT));
+        self.watch(id, Watch::Closed, now.saturating_add(CLOSED_PIPE));
+    }
+
+    /// It reads no more: its process should be next. What it was not sent goes to another.
+    pub(super) fn deaf(&mut self, now: Millis, id: WorkerId) {
+        self.watch(id, Watch::Deaf, now.saturating_add(CLOSED_PIPE));
     }
 
     /// Ends a worker that lives. What it still answers on the way counts.
@@ -196,6 +208,7 @@ impl Core {
                 self.watch(id, Watch::Kill, now.saturating_add(self.policy.kill_grace));
             }
             (Watch::Closed, state) if state.is_alive() => self.broken(now, id, "it closed its stdout".to_owned()),
+            (Watch::Deaf, state) if state.is_alive() => self.condemn(now, id, "it closed its stdin".to_owned(), true),
             (Watch::Kill, state) if state.is_alive() => self.kill(id),
             (Watch::Restart, WorkerState::BackingOff | WorkerState::Failed) => self.start(now, id),
             _ => {}

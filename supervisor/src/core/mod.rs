@@ -85,6 +85,11 @@ pub(crate) enum Event {
         worker: WorkerId,
         run: u32,
     },
+    /// Its stdin takes no more.
+    Deaf {
+        worker: WorkerId,
+        run: u32,
+    },
     /// Its stdout is no stream of frames.
     Broken {
         worker: WorkerId,
@@ -243,6 +248,7 @@ impl Core {
             Event::Frame { worker, run, payload } if self.is_current(worker, run) => self.frame(now, worker, payload),
             Event::Wrote { worker, run, total } if self.is_current(worker, run) => self.wrote(worker, total),
             Event::Closed { worker, run } if self.is_current(worker, run) => self.closed(now, worker),
+            Event::Deaf { worker, run } if self.is_current(worker, run) => self.deaf(now, worker),
             Event::Broken { worker, run, cause } if self.is_current(worker, run) => self.broken(now, worker, cause),
             Event::Exited { worker, run, exit, tail } if self.is_current(worker, run) => {
                 self.exited(now, worker, &exit, &tail);
@@ -254,6 +260,7 @@ impl Core {
             | Event::Frame { .. }
             | Event::Wrote { .. }
             | Event::Closed { .. }
+            | Event::Deaf { .. }
             | Event::Broken { .. }
             | Event::Exited { .. } => {}
         }

@@ -27,6 +27,9 @@ const PROVIDER_KINDS: [&str; 13] = [
     "embedding",
 ];
 
+/// The phase of the load error that stands for a worker which is not there.
+const START: &str = "start";
+
 /// Where a request goes.
 #[derive(Debug)]
 pub(super) enum Decision {
@@ -112,8 +115,16 @@ impl Inventory {
                 || module.strip_suffix(namespace).is_some_and(|rest| rest.ends_with('.'))
         };
         let exact = self.load_errors.iter().find(|error| text(error, "module") == node_type);
-        let error = exact.or_else(|| self.load_errors.iter().find(|error| concerns(&text(error, "module"))))?;
-        Some(format!("{} did not load: {}", text(error, "module"), text(error, "error")))
+        if let Some(error) = exact.or_else(|| self.load_errors.iter().find(|e| concerns(&text(e, "module")))) {
+            return Some(format!("{} did not load: {}", text(error, "module"), text(error, "error")));
+        }
+        // A worker that never told its nodes may be the one that has it.
+        let unknown = self.load_errors.iter().find(|error| text(error, "phase") == START)?;
+        Some(format!(
+            "it may be one of worker `{}`, which is not there: {}",
+            text(unknown, "module"),
+            text(unknown, "error")
+        ))
     }
 }
 
@@ -124,7 +135,7 @@ pub(super) fn protocol_version(discover: Option<&Map>) -> i64 {
 
 fn start_error(worker: &Worker) -> Value {
     let error = worker.last_error.as_deref().unwrap_or("it is not ready");
-    LoadError::new(&*worker.name, "start", "WorkerFailed", error).into_map().into()
+    LoadError::new(&*worker.name, START, "WorkerFailed", error).into_map().into()
 }
 
 fn duplicate(what: &str, name: &str, first: usize, group: &Group, groups: &[Group]) -> Value {

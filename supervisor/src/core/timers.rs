@@ -24,6 +24,7 @@ pub(super) enum Watch {
     Terminate,
     Kill,
     Closed,
+    Deaf,
     Restart,
 }
 

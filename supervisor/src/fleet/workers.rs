@@ -174,7 +174,7 @@ impl Fleet {
         self.reading = None;
     }
 
-    /// Writes what waits for workers. A pipe that breaks is left to the end of its process to explain.
+    /// Writes what waits for workers. A pipe that breaks is left to the end of its process to explain, if that comes.
     pub(super) fn write_to_workers(&mut self, cx: &mut Context<'_>) -> bool {
         let mut wrote = false;
         for worker in 0..self.slots.len() {
@@ -187,7 +187,11 @@ impl Fleet {
                     let run = self.run_of(worker);
                     self.handle(Event::Wrote { worker, run, total });
                 }
-                Err(_) => link.close_output(),
+                Err(_) => {
+                    link.close_output();
+                    let run = self.run_of(worker);
+                    self.handle(Event::Deaf { worker, run });
+                }
             }
         }
         wrote

@@ -128,6 +128,39 @@ fn a_worker_that_closes_stdout_and_lives_on_is_replaced() {
 }
 
 #[test]
+fn a_worker_that_closes_stdin_and_lives_on_is_replaced_and_the_unread_goes_to_the_next() {
+    let mut sim = Sim::ready(&[("a", 1, 2)]);
+    sim.pipes_flow = false;
+    sim.execute("x", "a");
+    sim.handle(Event::Deaf { worker: 0, run: 1 });
+    sim.advance(199);
+    assert!(!sim.processes[0].terminated);
+    sim.advance(1);
+    assert!(sim.processes[0].terminated);
+    sim.die(0);
+    assert!(sim.core.failures().contains("closed its stdin"), "{}", sim.core.failures());
+    sim.advance(200);
+    sim.come_up(0);
+    assert_eq!(sim.sent.last().unwrap(), "execute x > 0");
+}
+
+#[test]
+fn an_answer_to_discover_without_nodes_is_none() {
+    for (nodes, found) in [(map! {}, "nothing"), (map! { "nodes" => "all" }, "str")] {
+        let mut sim = Sim::new(&[("a", 1, 1)], &config());
+        sim.execute("x", "a");
+        sim.spawn(0);
+        let id = sim.take_id(0, "discover");
+        sim.reply(0, "discover", &id, &nodes);
+        assert!(sim.processes[0].terminated);
+        sim.die(0);
+        let (kind, text) = sim.error("x");
+        assert_eq!(kind, ErrorKind::UnknownNode);
+        assert!(text.contains("worker `a`") && text.contains(&format!("has {found} where")), "{text}");
+    }
+}
+
+#[test]
 fn shutdown_lets_work_end_then_cancels_then_kills() {
     let mut sim = Sim::ready(&[("a", 1, 2), ("b", 1, 1)]);
     sim.execute("quick", "a");

@@ -262,3 +262,27 @@ fn model_backends_are_found_by_status() {
     sim.request("d", "models.download", map! { "repo_id" => "x" });
     assert_eq!(sim.sent.last().unwrap(), "models.download d > 0");
 }
+
+#[test]
+fn what_is_no_answer_is_told_as_an_error() {
+    let odd = |sim: &mut Sim, kind: &str, id: &str, data: Value| {
+        let frame = map! { "type" => kind, "request_id" => id, "data" => data };
+        let mut encoder = millwork_protocol::codec::Encoder::default();
+        encoder.entries(&frame);
+        sim.handle(Event::Frame { worker: 0, run: 1, payload: encoder.into_bytes() });
+    };
+    let mut sim = Sim::ready(&[("a", 1, 9)]);
+    ["text", "none", "map", "bytes", "nil"].iter().for_each(|id| sim.execute(id, "a"));
+    odd(&mut sim, "progress", "text", "half".into());
+    assert!(sim.emitted.is_empty(), "it is not passed on");
+    odd(&mut sim, "result", "text", "done".into());
+    assert_eq!(sim.error("text").1, "a.Node failed: worker `a` sent a result whose data is str, not a map");
+    odd(&mut sim, "error", "none", map! {}.into());
+    assert_eq!(sim.error("none").1, "a.Node failed: worker `a` sent an error without a text");
+    odd(&mut sim, "error", "map", map! { "error" => map! { "code" => 7 } }.into());
+    assert_eq!(sim.error("map").1, "a.Node failed: worker `a` sent an error that is no text: {\"code\":7}");
+    odd(&mut sim, "error", "bytes", map! { "error" => Bytes::from_static(b"caf\xe9") }.into());
+    assert!(sim.error("bytes").1.ends_with("\"caf\u{fffd}\""), "{}", sim.error("bytes").1);
+    odd(&mut sim, "error", "nil", map! { "error" => "no", "traceback" => Value::Nil }.into());
+    assert_eq!(sim.end("nil"), &Answer::Message("error", map! { "error" => "no" }));
+}

@@ -1,0 +1,12 @@
+//! `millwork replay`: a recorded session against a worker. All of it is in [`millwork_conformance::look`].
+
+pub(crate) use millwork_conformance::look::replay::Args;
+
+use super::failure::{Failure, Outcome};
+
+pub(crate) fn run(args: &Args) -> Outcome {
+    match millwork_conformance::look::replay::run(args) {
+        Ok(code) => std::process::exit(code.into()),
+        Err(error) => Err(Failure::no_worker(error.to_string())),
+    }
+}
