@@ -28,8 +28,8 @@ const CHUNK: usize = 256 << 10;
 
 /// Shows what a host and a worker say to each other.
 ///
-/// Put it before the worker's command in the host's configuration. Every byte passes through unchanged and is passed on
-/// before it is looked at. Frames are shown on stderr, beside the worker's own log; secrets are never shown or recorded.
+/// Put it before the worker's command in the host's configuration. Every byte passes through unchanged and waits for no
+/// showing: that is another thread's work. Frames are shown on stderr, beside the worker's own log; secrets are never shown or recorded.
 #[derive(Debug, clap::Args)]
 #[group(skip)]
 #[command(after_help = "\
@@ -142,10 +142,11 @@ fn pump(mut from: impl Read, mut to: impl Write, mut tap: Tap) {
             Err(_) => break,
         };
         let bytes = buffer.get(..read).unwrap_or_default();
+        // Taken note of first, so that no answer is seen before its question; looking at it is another thread's.
+        tap.feed(bytes);
         if to.write_all(bytes).is_err() {
             break;
         }
-        tap.feed(bytes);
     }
     drop((from, to));
     tap.end();

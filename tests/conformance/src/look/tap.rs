@@ -80,7 +80,7 @@ impl Tap {
         Self { side, outlet, reader: FrameReader::new(max_frame), is_lost: false, missed: 0 }
     }
 
-    /// Takes in bytes that have been passed on.
+    /// Takes in bytes that are about to be passed on.
     pub(super) fn feed(&mut self, mut bytes: &[u8]) {
         while !self.is_lost && !bytes.is_empty() {
             let space = self.reader.space();
