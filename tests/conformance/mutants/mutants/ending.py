@@ -73,13 +73,6 @@ class SigtermIgnored(Worker):
         pass
 
 
-class SigtermStatus(Worker):
-    """SIGTERM makes it exit with 143."""
-
-    def on_sigterm(self):
-        os._exit(143)
-
-
 class ChildLeft(Worker):
     """A child of its nodes lives on after it."""
 

@@ -145,4 +145,4 @@ class MaxFrameSizeWrong(Worker):
     """worker.status tells a limit that is not the one it keeps."""
 
     def status(self, call):
-        return {**super().status(call), "max_frame_size": 1 << 20}
+        return {**super().status(call), "max_frame_size": 1_000_003}

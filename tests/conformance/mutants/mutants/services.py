@@ -38,27 +38,11 @@ class JobAlwaysKnown(Worker):
         return {**super().job_end(call), "known": True}
 
 
-class JobReleasesShared(Worker):
-    """A node that another job still uses is released."""
-
-    def job_end(self, call):
-        nodes = list(self.jobs.get(self.job_id(call), {}))
-        return {**super().job_end(call), "released_nodes": nodes}
-
-
 class JobForgetsNodes(Worker):
     """A job does not remember which nodes it ran."""
 
     def note_job(self, call):
         pass
-
-
-class JobReasonMatters(Worker):
-    """A job that failed releases nothing."""
-
-    def job_end(self, call):
-        answer = super().job_end(call)
-        return answer if call.data.get("reason") in (None, "completed") else {**answer, "released_nodes": []}
 
 
 class JobIdLost(Worker):
