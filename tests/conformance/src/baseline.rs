@@ -80,3 +80,30 @@ impl Known {
         passed.map(|one| one.requirement.id.as_str()).filter(|id| self.reason(id).is_some()).collect()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::runner::{Judged, Story};
+
+    fn report(verdicts: [(&str, Verdict); 2]) -> Report {
+        let judged = verdicts.map(|(id, verdict)| Judged {
+            requirement: requirement::find(id).unwrap(),
+            verdict,
+            elapsed: Duration::ZERO,
+        });
+        Report { command: "it".to_owned(), protocol: 1, judged: judged.into(), elapsed: Duration::ZERO }
+    }
+
+    #[test]
+    fn a_known_failure_that_passes_is_told_and_one_that_fails_is_not() {
+        let known: Known = toml::from_str("[[known]]\nid = \"FRM-001\"\nreason = \"old\"").unwrap();
+        let fixed = report([("FRM-001", Verdict::Pass), ("FRM-002", Verdict::Pass)]);
+        assert_eq!(known.fixed(&fixed), ["FRM-001"]);
+        let broken = report([("FRM-001", Verdict::Fail(Story::default())), ("FRM-002", Verdict::Pass)]);
+        assert_eq!((known.fixed(&broken), known.reason("FRM-001")), (vec![], Some("old")));
+        assert!(toml::from_str::<Known>("[[known]]\nid = \"FRM-001\"").is_err());
+    }
+}

@@ -172,6 +172,7 @@ impl Worker {
     ///
     /// # Errors
     /// Where none comes.
+    #[expect(clippy::should_implement_trait, reason = "an iterator could not say why there is no next frame")]
     pub fn next(&mut self) -> Outcome<Message> {
         self.next_where("a frame", |_| true)
     }
