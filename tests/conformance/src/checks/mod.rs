@@ -3,6 +3,8 @@
 mod bad_input;
 mod blobs;
 mod cancel;
+mod chunked;
+mod common;
 mod concurrency;
 mod discover;
 mod encodings;
@@ -40,6 +42,7 @@ const ALL: &[&[Check]] = &[
     cancel::CHECKS,
     progress::CHECKS,
     blobs::CHECKS,
+    chunked::CHECKS,
     run_identity::CHECKS,
     jobs::CHECKS,
     models::CHECKS,
