@@ -10,6 +10,9 @@ use thiserror::Error;
 use crate::codec::{Cursor, DecodeError, Token, decode_prefix};
 use crate::{Limits, Map, Value};
 
+/// The answer to a message whose type is missing or not text.
+pub const NO_TYPE: &str = "Unknown message type: the frame has none, or it is not text";
+
 /// The envelope of one payload, borrowed from it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Envelope<'a> {

@@ -165,6 +165,57 @@ fn status_names_the_worker() {
 }
 
 #[test]
+fn status_waits_for_every_worker() {
+    let slow = ["--worker", concat!(env!("CARGO_BIN_EXE_millwork"), " worker --stdio")];
+    let args =
+        [&["status", "--json"], &slow[..], &["--worker", "sh -c 'sleep 1; echo last words >&2; exit 3'"]].concat();
+    let status: serde_json::Value = serde_json::from_str(&stdout(&millwork(&args))).unwrap();
+    let workers = &status["extensions"]["supervisor"]["workers"];
+    assert_eq!((&workers[0]["state"], &workers[0]["in_flight"]), (&"ready".into(), &0.into()));
+    assert_ne!(workers[1]["state"], "starting");
+    assert!(status["load_errors"].to_string().contains("last words"), "{status}");
+}
+
+#[test]
+fn flags_of_the_stock_worker_reach_a_listed_one_or_are_refused() {
+    let ours = concat!(env!("CARGO_BIN_EXE_millwork"), " worker --stdio");
+    assert_eq!(stdout(&millwork(&["run", "test.Add", "a=2", "b=3.5", "--test-nodes", "--worker", ours])), "5.5\n");
+    let text = error(&millwork(&["nodes", "--test-nodes", "--worker", "python -m nodetool.worker"]), 2);
+    assert!(text.contains("--test-nodes has no effect"), "{text}");
+}
+
+#[test]
+fn variables_are_settings_too_and_slips_in_them_are_told() {
+    let folder = tempfile::tempdir().unwrap();
+    let config = |name: &str, value: &str| command(folder.path(), &["config"]).env(name, value).output().unwrap();
+    let text = stdout(&config("MILLWORK_THREADS", "7"));
+    assert!(text.lines().any(|line| line.contains("stock.threads") && line.contains("$MILLWORK_THREADS")), "{text}");
+    assert!(error(&config("MILLWORK_THREADS", "abc"), 2).contains("$MILLWORK_THREADS"));
+    let warning = |name, value| String::from_utf8_lossy(&config(name, value).stderr).into_owned();
+    assert!(warning("MILLWORK_THREDS", "7").contains("did you mean MILLWORK_THREADS?"));
+    assert!(warning("NODETOOL_BRIDGE_MAX_FRAME_SIZE", "abc").contains("no number of bytes"));
+    assert_eq!(warning("MILLWORK_GPU", "off"), "");
+}
+
+#[test]
+fn the_users_file_lies_below_that_of_the_folder() {
+    let folder = tempfile::tempdir().unwrap();
+    let user = folder.path().join("millwork");
+    std::fs::create_dir(&user).unwrap();
+    std::fs::write(user.join("millwork.toml"), "max_queued = 7\nmax_in_flight = 8\n").unwrap();
+    std::fs::write(folder.path().join("millwork.toml"), "max_in_flight = 9\n").unwrap();
+    let settings: serde_json::Value =
+        serde_json::from_str(&stdout(&millwork_in(folder.path(), &["config", "--json"]))).unwrap();
+    let value = |key: &str| settings.as_array().unwrap().iter().find(|s| s["key"] == key).unwrap()["value"].clone();
+    assert_eq!((value("max_queued"), value("max_in_flight")), (7.into(), 9.into()));
+}
+
+#[test]
+fn a_level_that_is_none_is_a_mistake() {
+    assert!(error(&millwork(&["nodes", "--log", "banana"]), 2).contains("\"banana\" is no level"));
+}
+
+#[test]
 fn settings_know_where_they_come_from() {
     let folder = tempfile::tempdir().unwrap();
     std::fs::write(folder.path().join("millwork.toml"), "max_queued = 7\n").unwrap();

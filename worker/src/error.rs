@@ -19,14 +19,15 @@ struct Inner {
     kind: ErrorKind,
     message: String,
     traceback: Option<String>,
-    retryable: bool,
+    /// Nothing means: as errors of its kind are.
+    retryable: Option<bool>,
 }
 
 impl Error {
     /// A failure of the given kind.
     #[must_use]
     pub fn new(kind: ErrorKind, message: impl fmt::Display) -> Self {
-        Self(Box::new(Inner { kind, message: message.to_string(), traceback: None, retryable: false }))
+        Self(Box::new(Inner { kind, message: message.to_string(), traceback: None, retryable: None }))
     }
 
     /// The input is wrong: say which, what was found and what is expected.
@@ -63,7 +64,14 @@ impl Error {
     /// Marked as worth trying again.
     #[must_use]
     pub fn retryable(mut self) -> Self {
-        self.0.retryable = true;
+        self.0.retryable = Some(true);
+        self
+    }
+
+    /// Marked as the same however often it is tried, although errors of its kind mostly pass.
+    #[must_use]
+    pub fn permanent(mut self) -> Self {
+        self.0.retryable = Some(false);
         self
     }
 
@@ -86,8 +94,14 @@ impl Error {
         &self.0.message
     }
 
-    pub(crate) fn parts(&self) -> (&ErrorKind, &str, Option<&str>, bool) {
-        (&self.0.kind, &self.0.message, self.0.traceback.as_deref(), self.0.retryable)
+    /// Whether the same request may succeed when it is sent again.
+    #[must_use]
+    pub fn is_retryable(&self) -> bool {
+        self.0.retryable.unwrap_or_else(|| self.0.kind.is_retryable())
+    }
+
+    pub(crate) fn parts(&self) -> (&ErrorKind, &str, Option<&str>) {
+        (&self.0.kind, &self.0.message, self.0.traceback.as_deref())
     }
 }
 

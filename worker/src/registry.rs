@@ -1,6 +1,6 @@
 //! What a worker has: nodes and providers by name, and why others are missing. Running them is not done here.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::{Arc, OnceLock};
 
 use bytes::Bytes;
@@ -28,10 +28,12 @@ impl Registry {
         let mut registry = Self::default();
         let allowed = |name: &str| namespaces.is_none_or(|list| list.iter().any(|n| n == namespace(name)));
         let mut owners = HashMap::new();
+        let mut known = BTreeSet::new();
         for package in packages {
             let name = package.name;
             for entry in package.entries {
                 let node_type = entry.metadata.node_type.clone();
+                known.insert(namespace(&node_type).to_owned());
                 if !allowed(&node_type) {
                     continue;
                 }
@@ -60,7 +62,20 @@ impl Registry {
             }
             registry.load_errors.extend(package.load_errors.into_iter().filter(|e| allowed(&e.module)));
         }
+        registry.miss(namespaces.unwrap_or_default(), &known);
         registry
+    }
+
+    /// Names the namespaces that were asked for and are nowhere: mistyped, or another worker's.
+    fn miss(&mut self, asked: &[String], known: &BTreeSet<String>) {
+        let there = known.iter().map(String::as_str).collect::<Vec<_>>().join(", ");
+        for name in asked.iter().filter(|name| !known.contains(*name)) {
+            // Its nodes may be there and broken.
+            if !self.load_errors.iter().any(|error| namespace(&error.module) == name) {
+                let text = format!("this worker has no such namespace; it has {there}");
+                self.load_errors.push(LoadError::new(name.as_str(), "namespaces", "UnknownNamespace", text));
+            }
+        }
     }
 
     pub(crate) fn node(&self, node_type: &str) -> Result<&Arc<Entry>> {

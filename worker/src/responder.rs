@@ -50,9 +50,9 @@ impl Voice {
 
 /// The frame of type `error`.
 pub(crate) fn error_frame(id: Option<&str>, error: &Error) -> Frame {
-    let (kind, message, traceback, retryable) = error.parts();
+    let (kind, message, traceback) = error.parts();
     let mut data = ErrorData::new(kind.clone(), message);
-    data.retryable = Some(retryable || kind.is_retryable());
+    data.retryable = Some(error.is_retryable());
     data.traceback = traceback.map(str::to_owned);
     Frame::message("error", id, &data.into_map())
 }

@@ -89,7 +89,7 @@ impl NodeTest {
     /// Makes the call and gives all that it did.
     #[must_use]
     pub fn outcome(mut self) -> Outcome {
-        blobs::place(&mut self.fields, self.blobs, &self.entry.metadata);
+        let placed = blobs::place(&mut self.fields, self.blobs, &self.entry.metadata);
         let recorded = Recorded::default();
         let services = Arc::new(Services::new(Workspace::new(&self.workspace, &[])));
         let context = Context {
@@ -102,10 +102,11 @@ impl NodeTest {
         };
         let mut chunks = Vec::new();
         let fields = Fields::new(self.fields, Reading { workspace: &services.workspace });
-        let result = (self.entry.invoke)(fields, &context, &mut |chunk| {
+        let mut emit = |chunk| {
             chunks.push(chunk);
             Ok(())
-        });
+        };
+        let result = placed.and_then(|()| (self.entry.invoke)(fields, &context, &mut emit));
         let result = result.map(|answer| {
             if self.entry.metadata.is_streaming_output { chunks.last().cloned().unwrap_or_default() } else { answer }
         });

@@ -76,6 +76,28 @@ impl Args {
     }
 }
 
+impl Args {
+    /// Finds the slips that would go unnoticed until a request needs what they are about.
+    fn check(&self) -> Result<(), String> {
+        let workspace = self.workspace.iter().map(|folder| ("--workspace", folder));
+        let folders = workspace.chain(self.allow_path.iter().map(|folder| ("--allow-path", folder)));
+        for (option, folder) in folders {
+            if !folder.is_dir() {
+                return Err(format!("{option} {}: there is no such folder", folder.display()));
+            }
+        }
+        // A bare word is taken as the name of a target, and would switch everything else off.
+        let is_odd = |word: &&str| {
+            let is_target = word.contains('=') || word.starts_with("millwork");
+            !word.is_empty() && !is_target && word.parse::<LevelFilter>().is_err()
+        };
+        match self.log.split(',').map(str::trim).find(is_odd) {
+            None => Ok(()),
+            Some(word) => Err(format!("--log: {word:?} is none of error, warn, info, debug, trace and off")),
+        }
+    }
+}
+
 /// What the arguments say that concerns which packages there are.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Options {
@@ -153,8 +175,8 @@ impl Worker {
                 return ExitCode::from(if help { 0 } else { 2 });
             }
         };
-        if let Err(error) = start_log(&args) {
-            eprintln!("error: --log {:?}: {error}", args.log);
+        if let Err(error) = args.check().and_then(|()| start_log(&args)) {
+            eprintln!("error: {error}");
             return ExitCode::from(2);
         }
         let options = Options { test_nodes: args.test_nodes };
@@ -163,8 +185,8 @@ impl Worker {
     }
 }
 
-fn start_log(args: &Args) -> Result<(), tracing_subscriber::filter::ParseError> {
-    let targets: Targets = args.log.parse()?;
+fn start_log(args: &Args) -> Result<(), String> {
+    let targets: Targets = args.log.parse().map_err(|error| format!("--log {:?}: {error}", args.log))?;
     // What the GPU's drivers and tract have to say is for those who ask for it.
     let quiet = [
         ("wgpu_core", LevelFilter::ERROR),

@@ -94,7 +94,9 @@ impl Run for Compute {
             _ => return Err(Error::invalid("field `workgroups` has more than three numbers")),
         };
         if let GpuState::Unavailable { reason } = cx.gpu().info() {
-            return Err(Error::unavailable(format!("gpu.Compute needs a GPU and has no CPU path: {reason}")));
+            return Err(
+                Error::unavailable(format!("gpu.Compute needs a GPU and has no CPU path: {reason}")).permanent()
+            );
         }
 
         let kernel = Kernel { source: self.source.into(), entry: Some(entry.name.clone().into()) };

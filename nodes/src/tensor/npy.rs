@@ -47,25 +47,14 @@ pub(super) fn read(file: &Bytes) -> Result<Tensor> {
     let descr = value("descr")?;
     let descr = descr.strip_prefix('\'').and_then(|text| text.split_once('\'')).map(|(descr, _)| descr);
     let descr = descr.ok_or_else(|| broken("its elements are records; save one field of them"))?;
-    let (big_endian, native) = match descr.strip_prefix('>') {
-        Some(code) => (true, code),
-        None => (false, descr),
-    };
-    let dtype = DType::from_numpy(native).invalid("not a readable .npy file")?;
     let shape = value("shape")?.strip_prefix('(').and_then(|text| text.split_once(')'));
     let (shape, _) = shape.ok_or_else(|| broken("its shape is no tuple"))?;
     let lengths = shape.split(',').map(str::trim).filter(|n| !n.is_empty()).map(str::parse::<usize>);
     let shape = lengths.collect::<Result<Vec<_>, _>>().map_err(|_| broken("its shape holds no whole numbers"))?;
 
-    let mut data = file.slice(end..);
-    if big_endian && dtype.itemsize() > 1 {
-        let mut swapped = data.to_vec();
-        swapped.chunks_exact_mut(dtype.itemsize()).for_each(<[u8]>::reverse);
-        data = swapped.into();
-    }
-    let tensor = Tensor::new(dtype, shape, data).invalid("not a readable .npy file")?;
+    let tensor = Tensor::from_numpy(descr, shape, file.slice(end..)).invalid("not a readable .npy file")?;
     if value("fortran_order")?.starts_with("True") {
-        with_bits!(dtype, B => row_major::<B>(&tensor))
+        with_bits!(tensor.dtype, B => row_major::<B>(&tensor))
     } else {
         Ok(tensor)
     }

@@ -6,6 +6,7 @@ use millwork::config::{Config, Loaded, Overrides};
 use millwork::{Client, Supervisor};
 
 use super::failure::{Failure, Outcome};
+use super::log;
 
 /// Which workers to start.
 #[derive(Debug, Clone, Default, clap::Args)]
@@ -45,12 +46,26 @@ impl Args {
         if !self.worker.is_empty() {
             overrides = overrides.set("worker", self.workers()?);
         }
-        Ok(Config::load(&overrides)?)
+        let loaded = Config::load(&overrides)?;
+        loaded.warnings.iter().for_each(|warning| tracing::warn!("{warning}"));
+        Ok(loaded)
+    }
+
+    /// The configuration to start with: its workers log as much as the command was asked to.
+    pub(crate) fn config(&self) -> Outcome<Config> {
+        let mut config = self.load()?.config;
+        if let Some(level) = log::asked_for() {
+            config.workers = config.fleet()?;
+            for worker in &mut config.workers {
+                worker.env.entry("MILLWORK_LOG".to_owned()).or_insert_with(|| level.to_owned());
+            }
+        }
+        Ok(config)
     }
 
     /// Starts the fleet, without waiting for it.
     pub(crate) fn start(&self) -> Outcome<(Supervisor, Client)> {
-        let supervisor = Supervisor::start(self.load()?.config)?;
+        let supervisor = Supervisor::start(self.config()?)?;
         let client = supervisor.client();
         Ok((supervisor, client))
     }
@@ -84,7 +99,7 @@ mod tests {
     #[test]
     fn flags_become_settings() {
         let args = Args {
-            worker: vec!["python -m 'a b'".to_owned(), "x".to_owned()],
+            worker: vec!["python -m 'a b'".to_owned(), "millwork worker".to_owned()],
             test_nodes: true,
             threads: Some(3),
             ..Args::default()
@@ -92,7 +107,13 @@ mod tests {
         let config = args.load().unwrap().config;
         assert_eq!((config.stock.test_nodes, config.stock.threads), (true, 3));
         let commands: Vec<_> = config.workers.iter().map(|w| (w.name.as_str(), w.command.join("|"))).collect();
-        assert_eq!(commands, [("worker1", "python|-m|a b".to_owned()), ("worker2", "x".to_owned())]);
+        assert_eq!(
+            commands,
+            [
+                ("worker1", "python|-m|a b".to_owned()),
+                ("worker2", "millwork|worker|--test-nodes|--threads|3".to_owned()),
+            ]
+        );
     }
 
     #[test]

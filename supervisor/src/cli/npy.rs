@@ -1,6 +1,6 @@
 //! Tensors as `.npy` files and as text: the NumPy format of one array, versions 1 to 3.
 //!
-//! Source: NumPy's "A simple file format for NumPy arrays". The element bytes pass through untouched.
+//! Source: NumPy's "A simple file format for NumPy arrays". The elements pass through untouched, row by row.
 
 use millwork_protocol::{Bytes, Map, Value, map};
 
@@ -28,14 +28,15 @@ impl Tensor {
         let header = std::str::from_utf8(file.get(at..end).ok_or_else(broken)?).map_err(|_| broken())?;
         let dtype = after(header, "'descr':").and_then(|v| v.strip_prefix('\'')?.split('\'').next());
         let dtype = dtype.ok_or("its elements are records, which a tensor cannot hold")?.to_owned();
-        if after(header, "'fortran_order':").is_some_and(|value| value.starts_with("True")) {
-            return Err("it is in Fortran order; save it again after numpy.ascontiguousarray".to_owned());
-        }
         let shape =
             after(header, "'shape':").and_then(|v| v.strip_prefix('(')?.split(')').next()).ok_or_else(broken)?;
         let shape: Result<Vec<u64>, _> =
             shape.split(',').map(str::trim).filter(|size| !size.is_empty()).map(str::parse).collect();
-        Ok(Self { dtype, shape: shape.map_err(|_| broken())?, data: file.slice(end..) })
+        let (shape, mut data) = (shape.map_err(|_| broken())?, file.slice(end..));
+        if after(header, "'fortran_order':").is_some_and(|value| value.starts_with("True")) {
+            data = by_rows(&data, &shape).ok_or("its size does not fit its shape")?;
+        }
+        Ok(Self { dtype, shape, data })
     }
 
     /// Reads nested JSON lists of numbers as 32-bit floats.
@@ -144,6 +145,33 @@ fn flatten(json: &serde_json::Value, shape: &[u64], data: &mut Vec<u8>) -> Resul
     Ok(())
 }
 
+/// Elements whose first axis runs fastest (Fortran's order), row by row. Nothing where they do not fill the shape.
+fn by_rows(data: &[u8], shape: &[u64]) -> Option<Bytes> {
+    let sizes: Vec<usize> = shape.iter().map(|size| usize::try_from(*size).ok()).collect::<Option<_>>()?;
+    let count = sizes.iter().try_fold(1_usize, |count, size| count.checked_mul(*size))?;
+    if count == 0 {
+        return data.is_empty().then(Bytes::new);
+    }
+    let item = data.len() / count;
+    if item * count != data.len() {
+        return None;
+    }
+    let mut rows = Vec::with_capacity(data.len());
+    let mut index = vec![0; sizes.len()];
+    for _ in 0..count {
+        let at = index.iter().zip(&sizes).rev().fold(0, |at, (i, size)| at * size + i) * item;
+        rows.extend_from_slice(data.get(at..at + item)?);
+        // The last axis runs fastest now.
+        for (i, size) in index.iter_mut().zip(&sizes).rev() {
+            *i = (*i + 1) % size;
+            if *i > 0 {
+                break;
+            }
+        }
+    }
+    Some(rows.into())
+}
+
 /// What follows a key of the header.
 fn after<'a>(header: &'a str, key: &str) -> Option<&'a str> {
     header.split_once(key).map(|(_, value)| value.trim_start())
@@ -178,6 +206,21 @@ mod tests {
         let read = Tensor::from_npy(&Bytes::from(file)).unwrap();
         assert_eq!(read, tensor("<i2", &[3], vec![0, 0, 1, 0, 2, 0]));
         assert_eq!(read.nested(3), Some(serde_json::json!([0, 1, 2])));
+    }
+
+    #[test]
+    fn a_file_in_fortrans_order_is_turned() {
+        // numpy.save of numpy.asfortranarray([[1, 2, 3], [4, 5, 6]]).astype(">u2").
+        let mut file = b"\x93NUMPY\x01\x00v\x00{'descr': '>u2', 'fortran_order': True, 'shape': (2, 3), }".to_vec();
+        file.resize(127, b' ');
+        file.extend_from_slice(b"\n\x00\x01\x00\x04\x00\x02\x00\x05\x00\x03\x00\x06");
+        let rows = vec![0, 1, 0, 2, 0, 3, 0, 4, 0, 5, 0, 6];
+        assert_eq!(Tensor::from_npy(&Bytes::from(file.clone())).unwrap(), tensor(">u2", &[2, 3], rows));
+        file.pop();
+        assert!(Tensor::from_npy(&Bytes::from(file)).unwrap_err().contains("does not fit"));
+        // Three axes: element [i, j, k] stands at i + 2j + 4k.
+        let cube = by_rows(&[0, 4, 2, 6, 1, 5, 3, 7], &[2, 2, 2]).unwrap();
+        assert_eq!(&cube[..], [0, 1, 2, 3, 4, 5, 6, 7]);
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! `millwork serve`: the flags. The serving is in [`millwork::serve`].
 
 use super::failure::{Failure, Outcome};
-use super::fleet;
+use super::{fleet, log};
 
 /// Serves the whole fleet to a host over stdin and stdout.
 ///
@@ -26,5 +26,5 @@ pub(crate) fn run(args: &Args) -> Outcome {
     if !args.stdio {
         return Err(Failure::usage("there is one way to serve yet: --stdio").hint("millwork serve --stdio"));
     }
-    Ok(millwork::serve::stdio(args.fleet.load()?.config)?)
+    Ok(millwork::serve::stdio_with(args.fleet.config()?, log::of_server())?)
 }

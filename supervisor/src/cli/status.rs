@@ -35,6 +35,10 @@ pub(crate) async fn run(args: &Args) -> Outcome {
 
 async fn show(args: &Args, client: &Client) -> Outcome {
     client.ready().await?;
+    if !args.watch {
+        // It is answered once the first attempt to start has ended for every worker: how they are is known then.
+        client.discover().await?;
+    }
     loop {
         let status = client.status().await?;
         if args.watch && !args.json && std::io::stdout().is_terminal() {

@@ -3,10 +3,11 @@
 use std::fmt;
 use std::path::{Path, PathBuf};
 
+use millwork_protocol::limits::{BLOB_CHUNK_ENV, MAX_FRAME_ENV};
 use toml::{Table, Value};
 
 use super::suggest::nearest;
-use super::{Config, ConfigError};
+use super::{Config, ConfigError, StockConfig};
 
 /// The file's name, in the working folder and in the user's configuration folder.
 const FILE_NAME: &str = "millwork.toml";
@@ -30,6 +31,23 @@ const ENVIRONMENT: [&str; 17] = [
     "stock.test_nodes",
     "stock.namespaces",
     "stock.threads",
+];
+
+/// Variables that workers read themselves, and the settings that they are too.
+const ALIASES: [(&str, &str); 2] =
+    [("MILLWORK_THREADS", "stock.threads"), ("NODETOOL_WORKER_NAMESPACES", "stock.namespaces")];
+
+/// Variables that are no settings: of commands, and of workers.
+const OTHERS: [&str; 9] = [
+    "MILLWORK_CONFIG",
+    "MILLWORK_LOG",
+    "MILLWORK_LOG_FORMAT",
+    "MILLWORK_WORKSPACE",
+    "MILLWORK_GPU",
+    "MILLWORK_MODEL_CACHE_MIB",
+    "NODETOOL_WORKER_JOB_TTL_SECONDS",
+    MAX_FRAME_ENV,
+    BLOB_CHUNK_ENV,
 ];
 
 /// Keys of a `[[worker]]`, for suggestions.
@@ -96,6 +114,8 @@ pub struct Loaded {
     pub config: Config,
     /// Every value in the order of the documentation.
     pub settings: Vec<Setting>,
+    /// What is no error and still looks like a mistake: variables with mistyped names or values that nobody can read.
+    pub warnings: Vec<String>,
 }
 
 /// Values found so far, with their origins.
@@ -111,21 +131,57 @@ pub(super) fn load(overrides: &Overrides) -> Result<Loaded, ConfigError> {
     let file = overrides.file.clone().or_else(|| std::env::var_os("MILLWORK_CONFIG").map(PathBuf::from));
     match file {
         Some(path) => layers.file(&path)?,
-        None => {
-            if let Some(path) = candidates().into_iter().find(|path| path.exists()) {
-                layers.file(&path)?;
-            }
-        }
+        None => candidates().iter().filter(|path| path.exists()).try_for_each(|path| layers.file(path))?,
     }
-    layers.environment(|name| std::env::var(name).ok())?;
+    let read = |name: &str| std::env::var(name).ok();
+    layers.environment(read)?;
     layers.flags(&overrides.settings)?;
-    layers.finish()
+    let mut loaded = layers.finish()?;
+    let set = OTHERS.into_iter().filter_map(|name| Some((name, read(name)?)));
+    loaded.settings.extend(set.map(|(name, text)| Setting {
+        key: name.to_owned(),
+        value: Value::from(text),
+        origin: Origin::Environment(name.to_owned()),
+    }));
+    let names = std::env::vars_os().filter_map(|(name, _)| name.into_string().ok());
+    loaded.warnings = names.filter_map(|name| mistyped(&name)).collect();
+    loaded.warnings.extend([MAX_FRAME_ENV, BLOB_CHUNK_ENV].into_iter().filter_map(|name| no_size(name, &read(name)?)));
+    Ok(loaded)
 }
 
-/// Where a file is looked for, first match wins.
+/// Where files are looked for, each over the one before: the user's, then that of the working folder.
 fn candidates() -> Vec<PathBuf> {
     let user = directories::ProjectDirs::from("", "", "millwork").map(|dirs| dirs.config_dir().join(FILE_NAME));
-    std::iter::once(PathBuf::from(FILE_NAME)).chain(user).collect()
+    user.into_iter().chain([PathBuf::from(FILE_NAME)]).collect()
+}
+
+/// The variable of a setting.
+fn variable(key: &str) -> String {
+    format!("MILLWORK_{}", key.to_uppercase().replace('.', "_"))
+}
+
+/// A variable that is almost one of ours. Others that begin like them may be somebody else's.
+fn mistyped(name: &str) -> Option<String> {
+    let own = name.strip_prefix("MILLWORK_")?;
+    let settings: Vec<String> = ENVIRONMENT.iter().map(|key| variable(key)).collect();
+    let aliases = ALIASES.iter().map(|(alias, _)| *alias);
+    let known: Vec<&str> = settings
+        .iter()
+        .map(String::as_str)
+        .chain(aliases)
+        .chain(OTHERS)
+        .filter_map(|n| n.strip_prefix("MILLWORK_"))
+        .collect();
+    if known.contains(&own) {
+        return None;
+    }
+    let meant = nearest(own, known)?;
+    Some(format!("the variable {name} means nothing here: did you mean MILLWORK_{meant}?"))
+}
+
+fn no_size(name: &str, text: &str) -> Option<String> {
+    let is_size = text.trim().parse::<usize>().is_ok_and(|bytes| bytes > 0);
+    (!is_size).then(|| format!("{name} is {text:?}, which is no number of bytes: the default is used"))
 }
 
 impl Layers {
@@ -157,8 +213,8 @@ impl Layers {
     }
 
     fn environment(&mut self, read: impl Fn(&str) -> Option<String>) -> Result<(), ConfigError> {
-        for key in ENVIRONMENT {
-            let name = format!("MILLWORK_{}", key.to_uppercase().replace('.', "_"));
+        let aliases = ALIASES.map(|(name, key)| (name.to_owned(), key));
+        for (name, key) in aliases.into_iter().chain(ENVIRONMENT.map(|key| (variable(key), key))) {
             if let Some(text) = read(&name) {
                 let origin = Origin::Environment(name);
                 self.set(key, parse(key, &text), &origin);
@@ -242,8 +298,34 @@ impl Layers {
         Ok(config)
     }
 
+    /// Tells the listed workers what the command line says of the stock worker, where they are the same program.
+    fn tell_workers(&self, config: &mut Config) -> Result<(), ConfigError> {
+        let is_flag =
+            |key: &&String| self.origins.iter().any(|(known, origin)| known == *key && *origin == Origin::Flag);
+        let keys: Vec<&String> =
+            self.origins.iter().map(|(key, _)| key).filter(|key| key.starts_with("stock.")).filter(is_flag).collect();
+        if keys.is_empty() || config.workers.is_empty() {
+            return Ok(());
+        }
+        let own = Table::try_from(&config.stock).unwrap_or_default();
+        let told = own.into_iter().filter(|(name, _)| keys.iter().any(|key| key.ends_with(&format!(".{name}"))));
+        let told: StockConfig = told.collect::<Table>().try_into().unwrap_or_default();
+        let mut stock = config.workers.iter_mut().filter(|worker| worker.is_stock()).peekable();
+        if stock.peek().is_none() {
+            let origin = self.origins.iter().find(|(key, _)| key == "worker").map(|(_, origin)| origin.clone());
+            let flags = keys.iter().map(|key| format!("--{}", key.trim_start_matches("stock.").replace('_', "-")));
+            return Err(ConfigError::NoEffect {
+                flags: flags.collect::<Vec<_>>().join(" and "),
+                origin: origin.unwrap_or(Origin::Default),
+            });
+        }
+        stock.for_each(|worker| told.tell(&mut worker.command));
+        Ok(())
+    }
+
     fn finish(self) -> Result<Loaded, ConfigError> {
-        let config = self.check(&Origin::Default)?;
+        let mut config = self.check(&Origin::Default)?;
+        self.tell_workers(&mut config)?;
         let origin = |key: &str| {
             self.origins.iter().find(|(known, _)| known == key).map_or(Origin::Default, |(_, origin)| origin.clone())
         };
@@ -262,7 +344,7 @@ impl Layers {
             let value = Value::try_from(&worker).unwrap_or_else(|_| Value::String(worker.command.join(" ")));
             settings.push(Setting { key: format!("worker.{}", worker.name), value, origin: origin("worker") });
         }
-        Ok(Loaded { config, settings })
+        Ok(Loaded { config, settings, warnings: Vec::new() })
     }
 }
 
@@ -312,6 +394,45 @@ mod tests {
         assert_eq!(origin("restart.backoff_ms"), "millwork.toml");
         assert_eq!(origin("restart.stable_ms"), "default");
         assert_eq!(origin("worker.a"), "millwork.toml");
+    }
+
+    #[test]
+    fn what_workers_read_themselves_is_a_setting_too() {
+        let env = [("MILLWORK_THREADS", "7"), ("NODETOOL_WORKER_NAMESPACES", "a,b")];
+        let loaded = layers("", &env, Overrides::default()).unwrap();
+        assert_eq!((loaded.config.stock.threads, loaded.config.stock.namespaces.len()), (7, 2));
+        let threads = loaded.settings.iter().find(|setting| setting.key == "stock.threads").unwrap();
+        assert_eq!(threads.origin.to_string(), "$MILLWORK_THREADS");
+        assert!(error("", &[("MILLWORK_THREADS", "abc")]).starts_with("`stock.threads` in $MILLWORK_THREADS"));
+    }
+
+    #[test]
+    fn variables_that_are_almost_ours_are_told() {
+        let text = mistyped("MILLWORK_THREDS").unwrap();
+        assert!(text.ends_with("did you mean MILLWORK_THREADS?"), "{text}");
+        assert!(mistyped("MILLWORK_MAX_QUEUE").unwrap().ends_with("MILLWORK_MAX_QUEUED?"));
+        for fine in ["MILLWORK_GPU", "MILLWORK_STOCK_THREADS", "MILLWORK_SOMETHING_ELSE_ALTOGETHER", "PATH"] {
+            assert_eq!(mistyped(fine), None);
+        }
+        assert!(no_size(MAX_FRAME_ENV, "abc").is_some() && no_size(MAX_FRAME_ENV, "0").is_some());
+        assert_eq!(no_size(MAX_FRAME_ENV, "1048576"), None);
+    }
+
+    #[test]
+    fn flags_reach_listed_workers_that_are_ours_or_are_refused() {
+        let worker =
+            |command: &str| format!("[stock]\ntest_nodes = true\n[[worker]]\nname = \"a\"\ncommand = [{command}]");
+        let flags = || Overrides::default().set("stock.threads", 3);
+        let told = |command: &str| {
+            layers(&worker(command), &[], flags()).map(|loaded| loaded.config.workers[0].command.join(" "))
+        };
+        // What the file says of the stock worker is not about this one.
+        let ours = told(r#""/opt/millwork", "worker", "--stdio""#).unwrap();
+        assert_eq!(ours, "/opt/millwork worker --stdio --threads 3");
+        let text = told(r#""python", "-m", "nodetool.worker""#).unwrap_err().to_string();
+        assert_eq!(text, "--threads has no effect: none of the workers in millwork.toml is Millwork's own");
+        let without = layers(&worker(r#""python""#), &[], Overrides::default()).unwrap();
+        assert_eq!(without.config.workers[0].command, ["python"]);
     }
 
     #[test]

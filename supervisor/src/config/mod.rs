@@ -17,7 +17,7 @@ mod layers;
 mod suggest;
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
@@ -130,6 +130,15 @@ pub struct WorkerConfig {
     pub max_in_flight: Option<usize>,
 }
 
+/// Gives an option of a command a value, whatever it had.
+fn replace(command: &mut Vec<String>, option: &str, value: String) {
+    if let Some(at) = command.iter().position(|word| word == option) {
+        command.drain(at..command.len().min(at + 2));
+    }
+    command.retain(|word| word.strip_prefix(option).is_none_or(|rest| !rest.starts_with('=')));
+    command.extend([option.to_owned(), value]);
+}
+
 fn one() -> usize {
     1
 }
@@ -179,6 +188,14 @@ pub enum ConfigError {
         /// What is wrong with it.
         text: String,
     },
+    /// Flags of the stock worker where there is none.
+    #[error("{flags} has no effect: none of the workers in {origin} is Millwork's own")]
+    NoEffect {
+        /// The flags.
+        flags: String,
+        /// What names the workers.
+        origin: Origin,
+    },
     /// The path of this executable, which the stock worker is started from, is not known.
     #[error("cannot start the stock worker: the path of this executable is not known ({0})")]
     NoExecutable(std::io::Error),
@@ -203,6 +220,16 @@ impl WorkerConfig {
             max_in_flight: None,
         }
     }
+
+    /// Whether it is Millwork's own worker, however it is called: `millwork worker`, or `millwork-worker`.
+    fn is_stock(&self) -> bool {
+        let program = self.command.first().and_then(|program| Path::new(program).file_name()?.to_str());
+        match program {
+            Some("millwork-worker") => true,
+            Some("millwork") => self.command.get(1).is_some_and(|first| first == "worker"),
+            _ => false,
+        }
+    }
 }
 
 impl StockConfig {
@@ -210,16 +237,21 @@ impl StockConfig {
     #[must_use]
     pub fn command(&self, program: &str) -> Vec<String> {
         let mut command = vec![program.to_owned(), "worker".to_owned(), "--stdio".to_owned()];
-        if self.test_nodes {
+        self.tell(&mut command);
+        command
+    }
+
+    /// Adds the options that are set to a worker's command, in the place of those that it has.
+    fn tell(&self, command: &mut Vec<String>) {
+        if self.test_nodes && !command.iter().any(|word| word == "--test-nodes") {
             command.push("--test-nodes".to_owned());
         }
         if !self.namespaces.is_empty() {
-            command.extend(["--namespaces".to_owned(), self.namespaces.join(",")]);
+            replace(command, "--namespaces", self.namespaces.join(","));
         }
         if self.threads > 0 {
-            command.extend(["--threads".to_owned(), self.threads.to_string()]);
+            replace(command, "--threads", self.threads.to_string());
         }
-        command
     }
 }
 
@@ -293,6 +325,13 @@ mod tests {
         let stock = StockConfig { test_nodes: true, namespaces: vec!["a".into(), "b".into()], threads: 3 };
         let all = ["mw", "worker", "--stdio", "--test-nodes", "--namespaces", "a,b", "--threads", "3"];
         assert_eq!(stock.command("mw"), all);
+    }
+
+    #[test]
+    fn options_take_the_place_of_those_that_a_command_has() {
+        let mut command = ["mw", "worker", "--threads", "1", "--namespaces=x", "--stdio"].map(str::to_owned).to_vec();
+        StockConfig { test_nodes: true, namespaces: vec!["a".into()], threads: 3 }.tell(&mut command);
+        assert_eq!(command, ["mw", "worker", "--stdio", "--test-nodes", "--namespaces", "a", "--threads", "3"]);
     }
 
     #[test]

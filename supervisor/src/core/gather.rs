@@ -120,7 +120,12 @@ impl Core {
         let statuses: Vec<&Map> = statuses.filter_map(|worker| worker.known.as_ref()?.status.as_ref()).collect();
         let rows = self.workers.iter().map(|worker| {
             let queued = self.groups.get(worker.group).map_or(0, |group| group.queue.len());
-            merge::worker_row(worker, queued, now)
+            // The supervisor's own questions are not what people ask about.
+            let is_hosts = |key: &&RequestKey| {
+                self.requests.get(**key).is_some_and(|request| matches!(request.owner, Owner::Host(_)))
+            };
+            let in_flight = worker.in_flight.values().filter(is_hosts).count();
+            merge::worker_row(worker, in_flight, queued, now)
         });
         merge::status(&statuses, &self.inventory, self.policy.max_frame, rows.collect(), self.dropped)
     }

@@ -103,11 +103,11 @@ pub(super) fn status(
 }
 
 /// One worker's line in the supervisor's part of the status.
-pub(super) fn worker_row(worker: &Worker, queued: usize, now: Millis) -> Map {
+pub(super) fn worker_row(worker: &Worker, in_flight: usize, queued: usize, now: Millis) -> Map {
     let mut row = map! {
         "name" => worker.name.as_str(),
         "state" => worker.state.as_str(),
-        "in_flight" => worker.in_flight.len(),
+        "in_flight" => in_flight,
         "queued" => queued,
         "restarts" => worker.restarts,
     };

@@ -114,17 +114,11 @@ impl Inventory {
                 || node_type.strip_prefix(module).is_some_and(|rest| rest.starts_with('.'))
                 || module.strip_suffix(namespace).is_some_and(|rest| rest.ends_with('.'))
         };
-        let exact = self.load_errors.iter().find(|error| text(error, "module") == node_type);
-        if let Some(error) = exact.or_else(|| self.load_errors.iter().find(|e| concerns(&text(e, "module")))) {
-            return Some(format!("{} did not load: {}", text(error, "module"), text(error, "error")));
-        }
-        // A worker that never told its nodes may be the one that has it.
-        let unknown = self.load_errors.iter().find(|error| text(error, "phase") == START)?;
-        Some(format!(
-            "it may be one of worker `{}`, which is not there: {}",
-            text(unknown, "module"),
-            text(unknown, "error")
-        ))
+        // That of a worker which did not start is about all that it may have.
+        let mut errors = self.load_errors.iter().filter(|error| text(error, "phase") != START);
+        let exact = errors.clone().find(|error| text(error, "module") == node_type);
+        let error = exact.or_else(|| errors.find(|error| concerns(&text(error, "module"))))?;
+        Some(format!("{} did not load: {}", text(error, "module"), text(error, "error")))
     }
 }
 
@@ -188,8 +182,13 @@ impl Core {
             Some(group) => Decision::Group(*group),
             None if !self.all_attempted() => Decision::Wait,
             None => {
-                let why = self.inventory.explain(node_type).map(|why| format!(" ({why})")).unwrap_or_default();
-                refuse(ErrorKind::UnknownNode, format!("Unknown node type: {node_type}{why}"))
+                let text = format!("Unknown node type: {node_type}");
+                match (self.inventory.explain(node_type), self.absent()) {
+                    (Some(why), _) => refuse(ErrorKind::UnknownNode, format!("{text} ({why})")),
+                    // It may be that worker's.
+                    (None, Some(why)) => refuse(ErrorKind::Unavailable, format!("{text} ({why})")),
+                    (None, None) => refuse(ErrorKind::UnknownNode, text),
+                }
             }
         }
     }
@@ -201,7 +200,16 @@ impl Core {
         match self.inventory.providers.get(provider) {
             Some(group) => Decision::Group(*group),
             None if !self.all_attempted() => Decision::Wait,
-            None => refuse(ErrorKind::UnknownProvider, format!("Unknown provider: {provider}")),
+            None => {
+                let text = format!("Unknown provider: {provider}");
+                if let Some(why) = self.absent() {
+                    return refuse(ErrorKind::Unavailable, format!("{text} ({why})"));
+                }
+                let known: Vec<&str> =
+                    self.inventory.provider_list.iter().filter_map(|p| p.get("id")?.as_str()).collect();
+                let known = if known.is_empty() { "none".to_owned() } else { known.join(", ") };
+                refuse(ErrorKind::UnknownProvider, format!("{text} (there are {known})"))
+            }
         }
     }
 
@@ -215,8 +223,25 @@ impl Core {
         };
         match self.workers.iter().find(fitting) {
             Some(worker) => Decision::Group(worker.group),
-            None => refuse(ErrorKind::Unavailable, format!("{} is not available: no worker offers it", request.kind)),
+            None => {
+                let text = format!("{} is not available: no worker offers it", request.kind);
+                let mut error = ErrorData::new(ErrorKind::Unavailable, text);
+                match self.absent() {
+                    Some(why) => error.error = format!("{} ({why})", error.error),
+                    None => error.retryable = Some(false),
+                }
+                Decision::Answer(Answer::Error(error))
+            }
         }
+    }
+
+    /// Why some worker cannot tell what it has: it has never come up, or does not any more.
+    fn absent(&self) -> Option<String> {
+        let members = |group: &Group| group.workers.clone().into_iter().filter_map(|id| self.workers.get(id));
+        let is_absent = |group: &&Group| !members(group).any(|worker| worker.counts() && worker.known.is_some());
+        let group = self.groups.iter().find(is_absent)?;
+        let why = members(group).find_map(|worker| worker.last_error.clone());
+        Some(why.unwrap_or_else(|| format!("worker `{}` is not ready", group.name)))
     }
 
     /// Merges the inventories again after one has changed.

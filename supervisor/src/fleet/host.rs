@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
+use millwork_protocol::envelope::{DataError, NO_TYPE};
 use millwork_protocol::limits::MAX_FRAME_ENV;
 use millwork_protocol::message::{ErrorData, ErrorKind};
 use millwork_protocol::{Bytes, Envelope, EnvelopeError, Frame, FrameEvent, HEADER_LEN, READY_LINE, Scalar};
@@ -155,11 +156,15 @@ impl Fleet {
         };
         let id: Arc<str> = envelope.request_id.unwrap_or_default().into();
         let Some(kind) = envelope.kind else {
-            let text = "Unknown message type: the frame has none, or it is not text".to_owned();
-            return self.answer_host(&id, refuse(ErrorKind::UnknownMessage, text));
+            return self.answer_host(&id, refuse(ErrorKind::UnknownMessage, NO_TYPE.to_owned()));
         };
         if kind == "cancel" {
             return self.handle(Event::Cancel { host: HostId::PIPE, id });
+        }
+        // `discover` needs none.
+        let found = envelope.data_type();
+        if kind != "discover" && !matches!(found, "map" | "nil") {
+            return self.answer_host(&id, refuse(ErrorKind::InvalidInput, DataError::NotAMap { found }.to_string()));
         }
         let [node_type, provider, backend, timeout] =
             envelope.data_scalars(["node_type", "provider", "backend", "timeout_ms"]);

@@ -49,7 +49,11 @@ pub(crate) struct Fleet {
 impl Fleet {
     /// A fleet that has not started yet. Needs a runtime with IO around it.
     pub(crate) fn new(config: &Config, log: Log, host: Option<Host>, clients: Clients) -> Result<Self, Error> {
-        let specs: Vec<Arc<WorkerConfig>> = config.fleet()?.into_iter().map(Arc::new).collect();
+        let mut specs = config.fleet()?;
+        for spec in &mut specs {
+            spec.env.entry("MILLWORK_LOG_FORMAT".to_owned()).or_insert_with(|| log.format_of_workers().to_owned());
+        }
+        let specs: Vec<Arc<WorkerConfig>> = specs.into_iter().map(Arc::new).collect();
         let groups: Vec<_> = specs
             .iter()
             .map(|spec| (spec.name.clone(), spec.instances, spec.max_in_flight.unwrap_or(config.max_in_flight)))

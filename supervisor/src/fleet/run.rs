@@ -6,10 +6,11 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use tokio::time::Sleep;
+use tracing::Level;
 
 use super::{Fleet, encode};
 use crate::client::WorkerChange;
-use crate::core::{Action, Answer, Event, HostId, Millis};
+use crate::core::{Action, Answer, Event, HostId, Millis, WorkerState};
 
 /// So many rounds without a pause, then the runtime gets its turn.
 const ROUNDS: usize = 32;
@@ -70,7 +71,11 @@ impl Fleet {
             Action::Changed { worker, state, detail } => {
                 let name = self.core.name(worker);
                 let reason = detail.as_ref().map(|detail| format!(": {detail}")).unwrap_or_default();
-                self.log.news(&format!("worker `{name}` is {state}{reason}"));
+                let level = match state {
+                    WorkerState::BackingOff | WorkerState::Failed => Level::WARN,
+                    _ => Level::INFO,
+                };
+                self.log.news(level, name, &format!("worker `{name}` is {state}{reason}"));
                 self.clients.tell(WorkerChange { worker: name.to_owned(), state, detail });
                 self.announce();
             }

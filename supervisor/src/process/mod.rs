@@ -19,6 +19,7 @@ use tokio::sync::mpsc;
 
 pub(crate) use linux::grow_pipe;
 pub(crate) use log::Log;
+pub use log::{LogFormat, Logs};
 pub(crate) use secrets::Secrets;
 pub use spawn::piped;
 pub(crate) use wait::ProcessGroup;

@@ -10,6 +10,7 @@ use millwork_protocol::READY_LINE;
 use parking_lot::{Condvar, Mutex};
 use tokio::sync::mpsc;
 
+use super::log::Line;
 use super::{Log, Notice, Secrets};
 
 /// Longer lines are passed on in pieces.
@@ -62,9 +63,11 @@ pub(super) struct Ears {
 impl Ears {
     fn hear(&self, line: &[u8], end: &[u8], kept: &Tail) {
         let line = self.secrets.redact(line);
-        kept.add(&line);
+        let text = String::from_utf8_lossy(&line);
+        let line = Line::read(&text);
+        kept.add(line.to_string().as_bytes());
         kept.add(end);
-        self.log.worker(&self.name, &String::from_utf8_lossy(&line));
+        self.log.worker(&self.name, &line);
     }
 }
 

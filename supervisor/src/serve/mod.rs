@@ -3,7 +3,7 @@
 mod descriptors;
 
 use crate::fleet::{Clients, Fleet, Host, limits, runtime};
-use crate::process::Log;
+use crate::process::{Log, Logs};
 use crate::{Config, Error};
 
 /// Serves the fleet over stdin and stdout until the host closes the pipe or a signal asks for the end.
@@ -14,13 +14,21 @@ use crate::{Config, Error};
 /// # Errors
 /// A configuration that cannot be used, or descriptors that cannot be taken.
 pub fn stdio(config: Config) -> Result<(), Error> {
+    stdio_with(config, Logs::default())
+}
+
+/// [`stdio`], with a say in what stands on stderr.
+///
+/// # Errors
+/// As [`stdio`].
+pub fn stdio_with(config: Config, logs: Logs) -> Result<(), Error> {
     config.validate().map_err(|(key, text)| crate::config::ConfigError::invalid(key, text))?;
     let runtime = runtime()?;
     let descriptors = descriptors::take().map_err(Error::io("take over stdin and stdout"))?;
     let fleet = {
         let _guard = runtime.enter();
         let host = Host::new(descriptors.input, descriptors.output, limits().max_frame)?;
-        Fleet::new(&config, Log::Stderr, Some(host), Clients::none())?
+        Fleet::new(&config, Log::Stderr(logs), Some(host), Clients::none())?
     };
     runtime.block_on(fleet.run());
     if let Some(copier) = descriptors.copier {

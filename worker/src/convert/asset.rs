@@ -5,6 +5,7 @@ use std::path::Path;
 
 use base64::Engine;
 use bytes::Bytes;
+use millwork_protocol::asset::BLOB_SCHEME;
 use millwork_protocol::metadata::TypeMetadata;
 use millwork_protocol::{Map, Value};
 
@@ -66,6 +67,11 @@ impl Asset {
                 .decode(encoded)
                 .invalid(format!("the {expected}'s data: uri"))?;
             return Ok(Self { kind, bytes: bytes.into(), name: None });
+        }
+        if let Some(key) = uri.strip_prefix(BLOB_SCHEME) {
+            return Err(Error::invalid(format!(
+                "the {expected} is the text {uri:?}: send a reference, {{type: \"{expected}\", uri: \"blob://{key}\"}}"
+            )));
         }
         if let Some((scheme, _)) = uri.split_once("://").filter(|(scheme, _)| *scheme != "file") {
             return Err(Error::invalid(format!(

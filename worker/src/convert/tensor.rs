@@ -32,7 +32,7 @@ pub enum TensorError {
         shape: Vec<usize>,
     },
     /// The dtype has no counterpart here.
-    #[error("unknown tensor dtype {0:?}: use one of b1 i1 u1 i2 u2 i4 u4 i8 u8 f2 f4 f8, little endian, as in \"<f4\"")]
+    #[error("unknown tensor dtype {0:?}: use one of b1 i1 u1 i2 u2 i4 u4 i8 u8 f2 f4 f8, as in \"<f4\"")]
     UnknownDType(String),
     /// The elements are of another type than asked for.
     #[error("tensor has dtype {given}, expected {expected}")]
@@ -108,7 +108,7 @@ impl DType {
     /// Reads numpy's spelling (`"<f4"`, `"|u1"`, `"f4"`) or name (`"float32"`).
     ///
     /// # Errors
-    /// [`TensorError::UnknownDType`] for anything else, big-endian data included.
+    /// [`TensorError::UnknownDType`] for anything else; big-endian elements are for [`Tensor::from_numpy`].
     pub fn from_numpy(text: &str) -> Result<Self, TensorError> {
         let unknown = || TensorError::UnknownDType(text.to_owned());
         let code = text.trim_start_matches(['<', '=', '|']);

@@ -4,7 +4,7 @@ use bytes::Bytes;
 use millwork_protocol::metadata::TypeMetadata;
 use millwork_protocol::{Map, Value, map};
 
-use super::{DType, FromWire, IntoWire, Reading, Tensor, Writing, mismatch};
+use super::{DType, FromWire, IntoWire, Reading, Tensor, TensorError, Writing, mismatch};
 use crate::{Error, Result, ResultExt};
 
 impl FromWire for Tensor {
@@ -52,6 +52,24 @@ impl TryFrom<Value> for Tensor {
     }
 }
 
+impl Tensor {
+    /// A tensor of elements that NumPy calls `dtype`. Big-endian ones, `">f4"`, are turned.
+    ///
+    /// # Errors
+    /// [`TensorError`] where there is no such type, or the bytes are not as many as shape and type need.
+    pub fn from_numpy(dtype: &str, shape: Vec<usize>, data: Bytes) -> Result<Self, TensorError> {
+        let little = dtype.strip_prefix('>').unwrap_or(dtype);
+        let kind = DType::from_numpy(little).map_err(|_| TensorError::UnknownDType(dtype.to_owned()))?;
+        let mut tensor = Self::new(kind, shape, data)?;
+        if dtype.starts_with('>') && kind.itemsize() > 1 {
+            let mut turned = tensor.data.to_vec();
+            turned.chunks_exact_mut(kind.itemsize()).for_each(<[u8]>::reverse);
+            tensor.data = turned.into();
+        }
+        Ok(tensor)
+    }
+}
+
 fn to_map(tensor: Tensor) -> Map {
     map! {
         "type" => "np_array",
@@ -71,11 +89,10 @@ fn from_map(mut map: Map) -> Result<Tensor> {
     let value = map.shift_remove("value").filter(|v| !v.is_nil()).or_else(|| map.shift_remove("data"));
     let data: Bytes = value.and_then(Value::into_bytes).ok_or_else(|| key("value"))?;
     let dtype = map.get("dtype").and_then(Value::as_str).ok_or_else(|| key("dtype"))?;
-    let dtype = DType::from_numpy(dtype).invalid("tensor")?;
     let shape = map.get("shape").and_then(Value::as_list).ok_or_else(|| key("shape"))?;
     let shape = shape.iter().map(|n| n.as_i64().and_then(|n| usize::try_from(n).ok())).collect::<Option<Vec<usize>>>();
     let shape = shape.ok_or_else(|| Error::invalid("the tensor's `shape` must be whole numbers from 0 on"))?;
-    Tensor::new(dtype, shape, data).invalid("tensor")
+    Tensor::from_numpy(dtype, shape, data).invalid("tensor")
 }
 
 /// A nested list: whole numbers become `i64`, any fraction makes all `f32`, booleans alone `bool`.
@@ -146,6 +163,16 @@ mod tests {
     fn what_travels_comes_back() {
         let tensor = Tensor::from_slice(&[2, 1], &[1.5f64, -2.0]).unwrap();
         assert_eq!(Tensor::try_from(Value::from(tensor.clone())).unwrap(), tensor);
+    }
+
+    #[test]
+    fn the_other_byte_order_is_turned() {
+        let data: Vec<u8> = [1.5f32, -2.0].iter().flat_map(|n| n.to_be_bytes()).collect();
+        let big = map! { "value" => Bytes::from(data), "dtype" => ">f4", "shape" => vec![2] };
+        assert_eq!(Tensor::try_from(Value::from(big)).unwrap(), Tensor::from_slice(&[2], &[1.5f32, -2.0]).unwrap());
+        let complex = map! { "value" => Bytes::from(vec![0; 16]), "dtype" => "<c16", "shape" => vec![1] };
+        let error = Tensor::try_from(Value::from(complex)).unwrap_err();
+        assert!(error.message().contains("unknown tensor dtype \"<c16\""), "{error}");
     }
 
     #[test]

@@ -66,7 +66,7 @@ impl Shared {
         }
         let chunked = execute.blob_transfer == Some(BlobTransfer::ChunkedV1);
         let blobs = execute.blobs.drain(..).map(|(name, blob)| (name, blob_value(blob))).collect();
-        blobs::place(&mut execute.fields, blobs, &entry.metadata);
+        blobs::place(&mut execute.fields, blobs, &entry.metadata)?;
         let identity = Identity {
             node_id: execute.node_id,
             job_id: execute.job_id,

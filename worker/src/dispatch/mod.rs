@@ -8,7 +8,7 @@ mod status;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use millwork_protocol::envelope::EnvelopeError;
+use millwork_protocol::envelope::{EnvelopeError, NO_TYPE};
 use millwork_protocol::message::TypeError;
 use millwork_protocol::{Envelope, Frame, Limits, Map};
 
@@ -93,7 +93,7 @@ impl Dispatcher {
             }
         };
         let Some(kind) = envelope.kind else {
-            return self.refuse(envelope.request_id, &Error::invalid("the message has no `type`"));
+            return self.refuse(envelope.request_id, &Error::new(ErrorKind::UnknownMessage, NO_TYPE));
         };
         match kind {
             "cancel" => {
@@ -180,7 +180,7 @@ impl Shared {
             Ok(Ok(data)) => responder.finish(&data),
             Ok(Err(error)) => responder.fail(&error),
             Err(panic) => {
-                tracing::error!(message = panic.message, "a node panicked");
+                tracing::error!(panic = panic.message, "a node panicked");
                 responder.fail(
                     &Error::new(ErrorKind::Panic, format!("panicked: {}", panic.message)).traceback(panic.backtrace),
                 );
@@ -224,8 +224,8 @@ const EXIT_GPU_WEDGED: i32 = 86;
 fn unknown(kind: &str) -> Error {
     let program = kind.split('.').next().unwrap_or_default();
     match program {
-        "comfy" => Error::unavailable(format!("{kind}: ComfyUI is not available in this worker")),
-        "blender" => Error::unavailable(format!("{kind}: Blender is not available in this worker")),
+        "comfy" => Error::unavailable(format!("{kind}: ComfyUI is not available in this worker")).permanent(),
+        "blender" => Error::unavailable(format!("{kind}: Blender is not available in this worker")).permanent(),
         _ => Error::new(ErrorKind::UnknownMessage, format!("Unknown message type: {kind}")),
     }
 }

@@ -52,14 +52,16 @@ impl Dispatcher {
             }
             "models.download" => {
                 let download = ModelDownload::from_map(data).map_err(wrong)?;
-                Err(Error::unavailable(format!("cannot download {}: this worker has no model store", download.repo_id)))
+                let text = format!("cannot download {}: this worker has no model store", download.repo_id);
+                Err(Error::unavailable(text).permanent())
             }
             _ => {
                 let prepare = ModelPrepare::from_map(data).map_err(wrong)?;
                 Err(Error::unavailable(format!(
                     "Unknown model backend: {}; worker.status lists the ones there are under model_prepare_backends",
                     prepare.backend
-                )))
+                ))
+                .permanent())
             }
         }
     }

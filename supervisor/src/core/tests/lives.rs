@@ -81,7 +81,7 @@ fn an_open_circuit_refuses_at_once_and_is_a_load_error() {
     assert_eq!(sim.error("running").0, ErrorKind::WorkerDied);
     assert_eq!(sim.error("queued").0, ErrorKind::Unavailable);
     sim.execute("late", "a");
-    assert_eq!(sim.error("late").0, ErrorKind::UnknownNode);
+    assert_eq!(sim.error("late").0, ErrorKind::Unavailable);
     sim.request("d", "discover", map! {});
     let errors = sim.message("d").get("load_errors").unwrap().to_json().to_string();
     assert!(errors.contains("signal 11"), "{errors}");
@@ -155,7 +155,7 @@ fn an_answer_to_discover_without_nodes_is_none() {
         assert!(sim.processes[0].terminated);
         sim.die(0);
         let (kind, text) = sim.error("x");
-        assert_eq!(kind, ErrorKind::UnknownNode);
+        assert_eq!(kind, ErrorKind::Unavailable);
         assert!(text.contains("worker `a`") && text.contains(&format!("has {found} where")), "{text}");
     }
 }

@@ -215,6 +215,10 @@ impl Sim {
         }
     }
 
+    fn is_retryable(&self, id: &str) -> bool {
+        matches!(self.end(id), Answer::Error(error) if error.retryable == Some(true))
+    }
+
     fn message(&self, id: &str) -> &Map {
         match self.end(id) {
             Answer::Message(_, data) => data,

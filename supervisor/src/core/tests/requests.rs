@@ -30,7 +30,10 @@ fn requests_wait_for_the_first_attempts_and_then_know_their_place() {
     assert_eq!(sim.sent.last().unwrap(), "execute x > 0");
     assert!(sim.is_open("y") && sim.is_open("d"));
     sim.die(1);
-    assert_eq!(sim.error("y").0, ErrorKind::UnknownNode);
+    let (kind, text) = sim.error("y");
+    assert_eq!(kind, ErrorKind::Unavailable);
+    assert!(text.starts_with("Unknown node type: b.Node (worker `b` died (signal 11 (SIGSEGV))"), "{text}");
+    assert!(text.contains("last words"), "{text}");
     let discover = sim.message("d");
     assert_eq!(discover.get("nodes").unwrap().as_list().unwrap().len(), 1);
     assert!(discover.get("load_errors").unwrap().to_json().to_string().contains("last words"));
@@ -57,15 +60,40 @@ fn a_missing_node_tells_the_story_of_its_load_error() {
     sim.request("none", "execute", map! {});
     assert_eq!(sim.error("none").0, ErrorKind::InvalidInput);
     sim.request("p", "provider.generate", map! { "provider" => "zz" });
-    assert_eq!(sim.error("p"), (ErrorKind::UnknownProvider, "Unknown provider: zz"));
+    assert_eq!(sim.error("p"), (ErrorKind::UnknownProvider, "Unknown provider: zz (there are a-ai)"));
     sim.request("q", "provider.zap", map! { "provider" => "zz" });
     assert_eq!(sim.error("q").1, "Unknown provider message type: provider.zap");
     sim.request("r", "zap", map! {});
     assert_eq!(sim.error("r").1, "Unknown message type: zap");
     sim.request("s", "comfy.run", map! {});
     assert_eq!(sim.error("s").0, ErrorKind::Unavailable);
+    assert!(!sim.is_retryable("s"), "no worker that is there will ever have it");
     sim.request("t", "provider.generate", map! { "provider" => "a-ai" });
     assert_eq!(sim.sent.last().unwrap(), "provider.generate t > 0");
+}
+
+#[test]
+fn what_an_absent_worker_may_have_is_worth_another_try() {
+    let mut sim = Sim::new(&[("a", 1, 1), ("b", 1, 1)], &config());
+    sim.come_up(0);
+    sim.spawn(1);
+    sim.die(1);
+    sim.request("n", "execute", map! { "node_type" => "z.Node" });
+    sim.request("p", "provider.generate", map! { "provider" => "zz" });
+    sim.request("s", "comfy.run", map! {});
+    for id in ["n", "p", "s"] {
+        let (kind, text) = sim.error(id);
+        assert!(kind == ErrorKind::Unavailable && text.contains("last words"), "{text}");
+        assert!(sim.is_retryable(id));
+    }
+    // What is known to be missing, and why, is not.
+    sim.request("lost", "execute", map! { "node_type" => "a.lost.Node" });
+    assert_eq!(sim.error("lost").0, ErrorKind::UnknownNode);
+    // Once it has told what it has, it is known that nobody has these.
+    sim.advance(500);
+    sim.come_up(1);
+    sim.request("n2", "execute", map! { "node_type" => "z.Node" });
+    assert_eq!(sim.error("n2"), (ErrorKind::UnknownNode, "Unknown node type: z.Node"));
 }
 
 #[test]
@@ -285,4 +313,19 @@ fn what_is_no_answer_is_told_as_an_error() {
     assert!(sim.error("bytes").1.ends_with("\"caf\u{fffd}\""), "{}", sim.error("bytes").1);
     odd(&mut sim, "error", "nil", map! { "error" => "no", "traceback" => Value::Nil }.into());
     assert_eq!(sim.end("nil"), &Answer::Message("error", map! { "error" => "no" }));
+}
+
+#[test]
+fn only_hosts_requests_count_as_in_flight() {
+    let mut sim = Sim::new(&[("a", 1, 4), ("b", 1, 4)], &config());
+    sim.come_up(0);
+    // It is being asked what it has.
+    sim.spawn(1);
+    sim.execute("x", "a");
+    sim.request("s", "worker.status", map! {});
+    sim.answer_handshake(0, "worker.status");
+    let supervisor = sim.message("s").get("extensions").and_then(|all| all.get("supervisor")).unwrap();
+    let workers = supervisor.get("workers").and_then(Value::as_list).unwrap();
+    let in_flight: Vec<_> = workers.iter().map(|row| row.get("in_flight").and_then(Value::as_i64)).collect();
+    assert_eq!(in_flight, [Some(1), Some(0)]);
 }

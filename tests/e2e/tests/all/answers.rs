@@ -3,7 +3,7 @@
 
 use std::time::{Duration, Instant};
 
-use millwork_e2e::{Map, Program, Request, Value, map};
+use millwork_e2e::{Launch, Map, Message, Program, Request, Value, map};
 
 /// Promise 1: a node that works, one that fails, and one that panics.
 #[test]
@@ -73,9 +73,43 @@ fn p01_what_is_unknown_is_named() {
             let name = program.split('.').next().unwrap();
             let answer = peer.ask(program, Map::new());
             assert!(answer.error().to_lowercase().contains(name), "{answer:?}");
+            assert_eq!((answer.error_kind(), &answer.data["retryable"]), ("unavailable", &Value::Bool(false)));
         }
         peer.is_well();
     }
+}
+
+/// A worker and a fleet tell the same story of the same mistake.
+#[test]
+fn p05_mistakes_are_answered_alike() {
+    let [worker, supervisor] = Program::BOTH.map(|program| {
+        let mut peer = program.start();
+        let told = |answer: Message| (answer.error().to_owned(), answer.error_kind().to_owned());
+        let mut story = vec![told(peer.ask("provider.generate", map! { "provider" => "nobody" }))];
+        // Data that is a list, and a type that is a number.
+        for payload in [
+            b"\x83\xa4type\xa7execute\xaarequest_id\xa3odd\xa4data\x91\x01".as_slice(),
+            b"\x82\xa4type\x05\xaarequest_id\xa3odd",
+        ] {
+            peer.forget("odd");
+            peer.payload(payload);
+            story.push(told(peer.recv()));
+        }
+        let prepare = peer.ask("models.prepare", map! { "backend" => "none", "model_type" => "x" });
+        assert_eq!((prepare.error_kind(), &prepare.data["retryable"]), ("unavailable", &Value::Bool(false)));
+        peer.is_well();
+        story
+    });
+    assert_eq!(worker, supervisor);
+}
+
+/// Where no worker comes up, the answer is not that there is no such node: it names the worker, and may be tried again.
+#[test]
+fn p05_a_node_of_a_worker_that_does_not_start_is_unavailable() {
+    let mut peer = Launch::of("millwork").args(["serve", "--stdio", "--worker", "/no/such/worker"]).start().ready();
+    let answer = peer.execute(Request::node("text.Case").field("text", "a"));
+    assert_eq!((answer.error_kind(), &answer.data["retryable"]), ("unavailable", &Value::Bool(true)));
+    assert!(answer.error().contains("/no/such/worker"), "{answer:?}");
 }
 
 /// Promise 1: a request id that is in flight is not taken a second time, and the first one is not disturbed.

@@ -1,6 +1,6 @@
 //! Blobs of every size, whole and in chunks.
 
-use millwork_e2e::{Bytes, Program, Request, Value};
+use millwork_e2e::{Bytes, Program, Request, Value, map};
 use sha2::{Digest, Sha256};
 
 fn bytes(len: usize) -> Bytes {
@@ -54,5 +54,24 @@ fn p01_chunked_blobs_arrive_in_order_with_their_digest() {
             assert_eq!(end.data["sha256"].as_str(), Some(digest.as_str()));
         }
         peer.is_well();
+    }
+}
+
+/// A reference names any blob of its request, from anywhere in the fields; one to nothing is an error that says so.
+#[test]
+fn p04_references_find_the_blobs_that_they_name() {
+    for program in Program::BOTH {
+        let mut peer = program.start();
+        let pic = || map! { "type" => "image", "uri" => "blob://pic" };
+        let value = map! { "deep" => Value::List(vec![pic().into()]) };
+        let constant = Request::node("control.Constant").field("value", value);
+        let answer = peer.execute(constant.clone().blob("pic", bytes(300)));
+        let item = &answer.output("output").get("deep").unwrap().as_list().unwrap()[0];
+        assert_eq!(item.get("uri").and_then(Value::as_str), Some(""));
+        assert_eq!(item.get("data").and_then(Value::as_bytes), Some(bytes(300).as_ref()));
+
+        let missing = peer.execute(constant.blob("other", bytes(3)));
+        assert_eq!(missing.error_kind(), "invalid_input");
+        assert!(missing.error().contains("no blob `pic` in this request (there are: other)"), "{missing:?}");
     }
 }

@@ -319,7 +319,7 @@ fn check(case: &Case) {
             has_all(case.name, end.error(), parts);
         }
         End::NoWorker(parts) => {
-            assert_eq!(end.error_kind(), "unknown_node", "{}: {end:?}", case.name);
+            assert_eq!(end.error_kind(), "unavailable", "{}: {end:?}", case.name);
             has_all(case.name, end.error(), parts);
             let inventory = peer.ask("discover", Map::new()).data;
             has_all(case.name, &format!("{:?}", inventory["load_errors"]).replace("\\\"", "\""), parts);

@@ -22,6 +22,8 @@ fn p11_the_python_workers_arguments_start_both_programs() {
         let arguments = ["-m", "nodetool.worker", "--stdio", "--namespaces", "control,absent"];
         let mut peer = Launch::of(name).args(arguments).start().ready();
         assert_eq!(namespaces(&mut peer), ["control"]);
+        let errors = format!("{:?}", peer.ask("discover", Map::new()).data["load_errors"]);
+        assert!(errors.contains("\"absent\"") && errors.contains("it has audio, control,"), "{errors}");
         let refused = peer.execute(Request::node("text.Concat"));
         assert_eq!(refused.error(), "Unknown node type: text.Concat");
         let mut peer = Launch::of(name).args(["-m", "nodetool.worker", "--stdio"]).start().ready();
@@ -76,5 +78,11 @@ fn p03_wrong_arguments_are_told_on_stderr() {
         let output = Launch::of(name).args(["--no-such-option"]).run();
         assert_eq!(output.status.code(), Some(2), "{name}");
         assert!(output.stdout.is_empty() && String::from_utf8_lossy(&output.stderr).contains("--no-such-option"));
+    }
+    for slip in [["--workspace", "/no/such/place"], ["--allow-path", "/no/such/place"], ["--log", "banana"]] {
+        let output = Launch::of("millwork-worker").arg("--stdio").args(slip).run();
+        let text = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert_eq!(output.status.code(), Some(2), "{text}");
+        assert!(text.contains(slip[0]) && text.contains(slip[1]), "{text}");
     }
 }

@@ -104,9 +104,55 @@ fn p09_the_log_is_json_where_asked_for() {
     peer.close();
     assert!(peer.exit(PATIENCE).is_some());
     let stderr = peer.stderr();
-    let logged = stderr
-        .lines()
-        .filter_map(|line| serde_json::from_str::<serde_json::Value>(line).ok())
-        .any(|entry| entry["level"] == "ERROR" && entry.to_string().contains("the-id"));
-    assert!(logged, "{stderr}");
+    let logged = stderr.lines().filter_map(|line| serde_json::from_str::<serde_json::Value>(line).ok());
+    let mut logged = logged.filter(|entry| entry["level"] == "ERROR" && entry.to_string().contains("the-id"));
+    let entry = logged.next().unwrap_or_else(|| panic!("{stderr}"));
+    // Each key once, or a parser loses one of them.
+    assert_eq!(entry["fields"]["message"], "a node panicked");
+    assert!(entry["fields"]["panic"].is_string(), "{entry}");
+}
+
+/// So is that of a whole fleet: its own news, its workers' lines, and what programs print that know nothing of it.
+#[test]
+fn p09_a_fleets_log_is_json_where_asked_for() {
+    let as_flag = Program::Supervisor.launch().args(["--log-format", "json"]);
+    let as_variable = Program::Supervisor.launch().env("MILLWORK_LOG_FORMAT", "json");
+    for launch in [as_flag, as_variable] {
+        let mut peer = launch.start().ready();
+        peer.execute(Request::node("test.StdoutNoise").field("text", "plain words\n"));
+        peer.send("execute", "the-id", Request::node("test.Panic"));
+        assert_eq!(peer.recv().error_kind(), "panic");
+        // The news of a death has several lines.
+        peer.execute(Request::node("test.Abort"));
+        peer.is_well();
+        peer.close();
+        assert!(peer.exit(PATIENCE).is_some());
+        let stderr = peer.stderr();
+        let lines = stderr.lines().filter(|line| line.trim() != "NODETOOL_STDIO_READY");
+        let entries: Vec<serde_json::Value> =
+            lines.map(|line| serde_json::from_str(line).unwrap_or_else(|_| panic!("{line:?} in {stderr}"))).collect();
+        assert!(entries.iter().all(|entry| entry["worker"] == "stock"), "{stderr}");
+        let level_of = |text: &str| {
+            let entry = entries.iter().find(|entry| entry["fields"].to_string().contains(text));
+            entry.unwrap_or_else(|| panic!("{text} is not in {stderr}"))["level"].clone()
+        };
+        assert_eq!(level_of("plain words"), "INFO");
+        assert_eq!(level_of("a node panicked"), "ERROR");
+        assert_eq!(level_of("is ready"), "INFO");
+        assert_eq!(level_of("is backing_off"), "WARN");
+    }
+}
+
+/// How much is logged is said once, for the fleet and its workers.
+#[test]
+fn p09_a_fleets_workers_log_as_much_as_it_was_asked_to() {
+    let mut peer = Program::Supervisor.launch().args(["--log", "error"]).start().ready();
+    // A field that is not known is worth a warning.
+    peer.execute(Request::node("test.Add").field("retired", 1));
+    peer.execute(Request::node("test.Panic"));
+    peer.close();
+    assert!(peer.exit(PATIENCE).is_some());
+    let stderr = peer.stderr();
+    assert!(stderr.contains("a node panicked"), "{stderr}");
+    assert!(!stderr.contains("retired") && !stderr.contains("is ready"), "{stderr}");
 }
