@@ -54,11 +54,14 @@ impl Jobs {
         }
     }
 
-    /// Takes note that a node works for a job; a job that was never started is not opened by that.
-    pub(crate) fn used(&self, job_id: &str, node_id: Option<&str>) {
-        if let Some(job) = self.open.lock().get_mut(job_id) {
-            job.last_used = Instant::now();
-            job.nodes.extend(node_id.map(str::to_owned));
+    /// Takes note that a node works for a job, which that opens.
+    pub(crate) fn used(self: &Arc<Self>, job_id: &str, node_id: Option<&str>) {
+        if job_id.is_empty() {
+            return;
+        }
+        self.start(job_id);
+        if let (Some(job), Some(node_id)) = (self.open.lock().get_mut(job_id), node_id) {
+            job.nodes.insert(node_id.to_owned());
         }
     }
 
@@ -115,6 +118,7 @@ mod tests {
         jobs.used("a", Some("mine"));
         jobs.used("b", Some("shared"));
         jobs.used("never started", Some("x"));
+        assert_eq!(jobs.end("never started"), Some(vec!["x".to_owned()]));
         assert_eq!(jobs.end("a"), Some(vec!["mine".to_owned()]));
         assert_eq!(jobs.end("a"), None);
         assert_eq!(jobs.end("b"), Some(vec!["shared".to_owned()]));

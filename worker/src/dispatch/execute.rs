@@ -101,7 +101,7 @@ impl Shared {
     }
 
     /// `chunked-v1`: each blob in frames of bounded size, then its digest.
-    fn send_chunked(&self, blobs: IndexMap<String, Bytes>, responder: &Responder) -> Result<()> {
+    pub(super) fn send_chunked(&self, blobs: IndexMap<String, Bytes>, responder: &Responder) -> Result<()> {
         for (name, bytes) in blobs {
             let size = bytes.len() as u64;
             responder

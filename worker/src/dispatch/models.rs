@@ -14,6 +14,9 @@ const GIB: f64 = (1u64 << 30) as f64;
 impl Dispatcher {
     pub(super) fn job_start(&self, data: Map) -> Result<Map> {
         let start = JobStart::from_map(data).map_err(wrong)?;
+        if start.job_id.is_empty() {
+            return Err(Error::invalid("`job_id` is empty: each job needs an id of its own"));
+        }
         self.0.jobs.start(&start.job_id);
         Ok(JobStarted { job_id: start.job_id, started: true, ..JobStarted::default() }.into_map())
     }

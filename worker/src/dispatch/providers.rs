@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use indexmap::IndexMap;
+use millwork_protocol::message::BlobTransfer;
 use millwork_protocol::{Frame, Map, Value, map};
 use tracing::info_span;
 
@@ -92,6 +93,15 @@ impl Shared {
             context.check()?;
             responder.interim("chunk", &data)
         };
-        Ok(provider.call(Call { kind, data, context: &context }, &mut chunk)?.0)
+        let is_chunked = data
+            .shift_remove("blob_transfer")
+            .is_some_and(|how| how.as_str() == Some(BlobTransfer::ChunkedV1.as_str()));
+        let mut answer = provider.call(Call { kind, data, context: &context }, &mut chunk)?.0;
+        if let (true, Some(Value::Map(blobs))) = (is_chunked, answer.get_mut("blobs")) {
+            let blobs = std::mem::take(blobs).into_iter();
+            let blobs = blobs.filter_map(|(name, blob)| Some((name, blob.into_bytes()?))).collect();
+            self.send_chunked(blobs, responder)?;
+        }
+        Ok(answer)
     }
 }
