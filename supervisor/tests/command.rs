@@ -109,7 +109,7 @@ fn a_secret_comes_from_the_environment() {
     let digest = stdout(&run(&["--secret", "TEST_SECRET"]));
     assert_eq!(digest.trim(), "41ef4bb0b23661e66301aac36066912dac037827b4ae63a7b1165a5aa93ed4eb");
     let text = error(&run(&[]), 1);
-    assert!(text.contains("missing_setting") && text.contains("--secret"), "{text}");
+    assert!(text.contains("missing_setting") && text.contains("--secret TEST_SECRET"), "{text}");
     assert!(!text.contains("sesame"));
 }
 
@@ -122,10 +122,10 @@ fn chunks_are_printed_as_they_come_and_ctrl_c_cancels() {
     let mut chunks = BufReader::new(child.stdout.take().unwrap());
     let mut first = String::new();
     chunks.read_line(&mut first).unwrap();
-    assert!(first.trim().parse::<u64>().is_ok(), "{first:?}");
+    assert!(first.trim().strip_prefix("output: ").is_some_and(|n| n.parse::<u64>().is_ok()), "{first:?}");
     kill(Pid::from_raw(child.id().cast_signed()), Signal::SIGINT).unwrap();
     std::io::copy(&mut chunks, &mut std::io::sink()).unwrap();
-    let text = error(&child.wait_with_output().unwrap(), 1);
+    let text = error(&child.wait_with_output().unwrap(), 130);
     assert!(text.contains("cancel") || text.contains("interrupted"), "{text}");
 }
 
@@ -270,6 +270,130 @@ fn a_picture_is_written_in_the_format_of_its_files_name() {
     let mut child = child.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
     child.stdin.take().unwrap().write_all(PIXEL).unwrap();
     assert!(child.wait_with_output().unwrap().stdout.starts_with(b"\x89PNG"));
+}
+
+#[test]
+fn tensors_in_a_list_come_out_whole() {
+    let folder = tempfile::tempdir().unwrap();
+    let run = |args: &[&str]| {
+        millwork_in(folder.path(), &[&["run", "tensor.Split", "tensor=[1, 2, 3.5]", "parts=3"], args].concat())
+    };
+    let told = run(&["-o", "part.npy"]);
+    assert_eq!(stdout(&told), "");
+    for (number, value) in [(1, 1.0f32), (2, 2.0), (3, 3.5)] {
+        let file = std::fs::read(folder.path().join(format!("part-{number}.npy"))).unwrap();
+        assert!(file.starts_with(b"\x93NUMPY") && file.ends_with(&value.to_le_bytes()));
+        assert!(String::from_utf8_lossy(&told.stderr).contains(&format!("wrote part-{number}.npy")));
+    }
+    stdout(&run(&["-o", "part.json"]));
+    let json = |text: &str| serde_json::from_str::<serde_json::Value>(text).unwrap();
+    let all = serde_json::json!([[1.0], [2.0], [3.5]]);
+    assert_eq!(json(&std::fs::read_to_string(folder.path().join("part.json")).unwrap()), all);
+    assert_eq!(json(&stdout(&run(&["--json"]))), serde_json::json!({ "output": all }));
+    assert!(stdout(&run(&[])).contains("[3.5]"));
+}
+
+#[test]
+fn what_cannot_be_written_is_said_before_the_work() {
+    let folder = tempfile::tempdir().unwrap();
+    // A node that would take an hour.
+    let run = |output: &str| {
+        let args = ["run", "test.Sleep", "ms=3600000", "--test-nodes", "-o", output];
+        error(&millwork_in(folder.path(), &args), 2)
+    };
+    assert!(run("nowhere/x.txt").contains("there is no folder nowhere"));
+    assert!(run("").contains("-o is given no file"));
+    assert!(run("x.npy").contains("and no .npy"));
+    let run = |args: &[&str]| error(&millwork_in(folder.path(), &[&["run"], args].concat()), 2);
+    assert!(run(&["tensor.Create", "shape=[2]", "-o", "e.png"]).contains("name the file .npy"));
+    let both =
+        command(folder.path(), &["run", "image.Blend", "image=-", "other=-"]).stdin(Stdio::null()).output().unwrap();
+    assert!(error(&both, 2).contains("stdin can be given to one field only"));
+    assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0);
+}
+
+#[test]
+fn a_sound_is_not_written_under_another_formats_name() {
+    let folder = tempfile::tempdir().unwrap();
+    let run = |file: &str| millwork_in(folder.path(), &["run", "audio.Oscillator", "duration=0.01", "-o", file]);
+    assert!(error(&run("d.mp3"), 1).contains("name the file .wav"));
+    assert!(!folder.path().join("d.mp3").exists());
+    stdout(&run("d.wav"));
+    assert!(std::fs::read(folder.path().join("d.wav")).unwrap().starts_with(b"RIFF"));
+}
+
+#[test]
+fn a_result_may_be_larger_than_a_frame() {
+    let folder = tempfile::tempdir().unwrap();
+    let args = ["run", "test.BigBlob", "bytes=3000000", "-o", "big.bin", "--test-nodes"];
+    let mut run = command(folder.path(), &args);
+    stdout(&run.env("NODETOOL_BRIDGE_MAX_FRAME_SIZE", "1000000").stdin(Stdio::null()).output().unwrap());
+    assert_eq!(std::fs::metadata(folder.path().join("big.bin")).unwrap().len(), 3_000_000);
+}
+
+#[test]
+fn values_of_several_slots_keep_their_names_in_a_stream() {
+    let text = stdout(&millwork(&["run", "text.Length", "text=hello", "--stream"]));
+    assert!(text.contains("characters: 5\n") && text.contains("words: 1\n"), "{text}");
+}
+
+#[test]
+fn a_worker_reaches_the_folders_that_it_is_given() {
+    let folder = tempfile::tempdir().unwrap();
+    let (work, other) = (folder.path().join("work"), folder.path().join("other"));
+    std::fs::create_dir(&work).unwrap();
+    std::fs::create_dir(&other).unwrap();
+    let save = |args: &[&str]| {
+        millwork_in(&work, &[&["run", "tensor.Save", "tensor=[1]", "path=../other/x.npy"], args].concat())
+    };
+    assert!(error(&save(&[]), 1).contains("--allow-path"));
+    stdout(&save(&["--allow-path", "../other"]));
+    std::fs::write(work.join("millwork.toml"), "[stock]\nworkspace = \"../other\"\n").unwrap();
+    stdout(&millwork_in(&work, &["run", "tensor.Save", "tensor=[1]", "path=y.npy"]));
+    assert!(other.join("x.npy").exists() && other.join("y.npy").exists());
+}
+
+#[test]
+fn the_examples_run_as_they_are() {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("photo.png"), PIXEL).unwrap();
+    let tensor = ["run", "tensor.FromList", "values=[[[[0, 0], [1, 1]]]]", "-o", "tensor.npy"];
+    stdout(&millwork_in(folder.path(), &tensor));
+    for file in ["a.npy", "b.npy"] {
+        std::fs::copy(folder.path().join("tensor.npy"), folder.path().join(file)).unwrap();
+    }
+    for node in ["text.Join", "tensor.Stack", "tensor.Add", "image.Resize", "json.Parse", "tensor.Save", "text.Format"]
+    {
+        let page = stdout(&millwork(&["nodes", node]));
+        let example = page.lines().last().unwrap().trim().strip_prefix("millwork ").unwrap();
+        let args = shlex::split(example).unwrap();
+        let args: Vec<&str> = args.iter().map(String::as_str).collect();
+        stdout(&millwork_in(folder.path(), &args));
+    }
+    let page = stdout(&millwork(&["nodes", "tensor.Abs"]));
+    assert!(page.contains("tensor=tensor.npy -o out.npy"), "{page}");
+}
+
+#[test]
+fn a_pattern_does_not_hide_that_something_did_not_load() {
+    let text = stdout(&millwork(&["nodes", "image.Blur", "--test-nodes"]));
+    assert!(text.contains("sigma"));
+    let text = stdout(&millwork(&["nodes", "image.", "--test-nodes"]));
+    assert!(text.contains("not shown: `millwork nodes` lists all"), "{text}");
+    assert!(text.lines().all(|line| line.chars().count() <= 120), "{text}");
+}
+
+#[test]
+fn logs_in_a_file_have_no_colours() {
+    let output = millwork(&["run", "test.Add", "a=1", "b=2", "--test-nodes", "-v"]);
+    let text = String::from_utf8_lossy(&output.stderr);
+    assert!(!text.is_empty() && !text.contains('\u{1b}'), "{text}");
+}
+
+#[test]
+fn the_digit_of_the_readme_is_a_seven() {
+    let picture = concat!("image=", env!("CARGO_MANIFEST_DIR"), "/../docs/images/seven.png");
+    assert!(stdout(&millwork(&["run", "onnx.Classify", picture])).starts_with("label: 7\n"));
 }
 
 /// One pixel, red; the smallest PNG there is.

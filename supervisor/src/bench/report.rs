@@ -114,6 +114,11 @@ impl Report {
         )
     }
 
+    /// Whether the worker does not have the node that most rows are about.
+    pub(crate) fn lacks_echo(&self) -> bool {
+        self.rows.iter().any(|row| row.key == "execute_p50" && row.worker.is_none())
+    }
+
     /// For a program: seconds, bytes and events a second, unrounded.
     pub(crate) fn to_json(&self) -> Json {
         let rows = self.rows.iter().map(|row| {
@@ -172,6 +177,17 @@ mod tests {
         let rate = row(Unit::Rate, 50.0, 100.0, 5.0);
         assert_eq!((rate.ratio(), rate.advantage()), (Some(0.5), Some(10.0)));
         assert_eq!(row(Unit::Rate, 1.0, 0.0, 0.0).ratio(), None);
+    }
+
+    #[test]
+    fn an_echo_that_was_not_measured_is_missed() {
+        let lacks = |key: &str, worker| {
+            let row = Row { key: key.into(), worker, ..row(Unit::Time, 0.0, 1.0, 1.0) };
+            let (machine, command) = ("m".to_owned(), "w".to_owned());
+            Report { machine, pinned: None, worker: command, other: None, rows: vec![row] }.lacks_echo()
+        };
+        assert!(lacks("execute_p50", None));
+        assert!(!lacks("execute_p50", Some(1.0)) && !lacks("cancel", None));
     }
 
     #[test]

@@ -63,5 +63,11 @@ pub(crate) fn run(args: &Args) -> Outcome {
         Some(_) => Failure::no_worker(format!("{error:#}")),
         None => error.into(),
     })?;
+    if report.lacks_echo() {
+        let node = &args.echo_node;
+        eprintln!(
+            "hint: the worker has no node {node}, which most rows need: --test-nodes gives it to a worker of ours, --echo-node names another"
+        );
+    }
     if args.json { out::json(&report.to_json()) } else { out::line(&report.to_text()) }
 }

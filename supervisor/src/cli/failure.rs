@@ -33,6 +33,11 @@ impl Failure {
         Self { code: 3, ..Self::failed(message) }
     }
 
+    /// Ctrl-C: the exit code that shells give it.
+    pub(crate) fn interrupted(message: impl Into<String>) -> Self {
+        Self { code: 130, ..Self::failed(message) }
+    }
+
     /// Adds what to do about it.
     pub(crate) fn hint(mut self, hint: impl Into<String>) -> Self {
         self.hint = Some(hint.into());
@@ -70,6 +75,8 @@ impl From<millwork::RequestError> for Failure {
             ErrorKind::Unavailable => Some("`millwork status` says which workers run"),
             ErrorKind::Timeout => Some("--timeout SECONDS gives it more time"),
             ErrorKind::TooLarge => Some("NODETOOL_BRIDGE_MAX_FRAME_SIZE sets how large a frame may be, in bytes"),
+            // Its worker died of it, and may again.
+            ErrorKind::WorkerDied => None,
             _ if error.retryable => Some("the same command may succeed when it is run again"),
             _ => None,
         };
@@ -87,9 +94,8 @@ impl From<millwork::Error> for Failure {
         let text = error.to_string();
         match error {
             millwork::Error::Config(_) => Self::usage(text),
-            millwork::Error::NoWorker { .. } => {
-                Self::no_worker(text).hint("`millwork config` shows which workers are set, and where")
-            }
+            millwork::Error::NoWorker { .. } => Self::no_worker(text)
+                .hint("`millwork config` with the same flags shows the command of each worker, and where it is set"),
             _ => Self::failed(text),
         }
     }
@@ -110,6 +116,17 @@ impl From<anyhow::Error> for Failure {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use millwork_protocol::message::ErrorData;
+
+    #[test]
+    fn a_worker_that_died_of_a_request_is_not_said_to_do_better_next_time() {
+        let hint = |kind| {
+            let data = ErrorData { retryable: Some(true), ..ErrorData::new(kind, "no") };
+            Failure::from(millwork::RequestError::from(data)).hint
+        };
+        assert_eq!(hint(ErrorKind::WorkerDied), None);
+        assert!(hint(ErrorKind::Failed).is_some_and(|hint| hint.contains("run again")));
+    }
 
     #[test]
     fn the_traceback_waits_for_verbose() {

@@ -211,7 +211,14 @@ fn from_json(ty: &TypeMetadata, json: Json) -> Result<Given, String> {
             let element = types::element(ty);
             items.into_iter().map(|item| from_json(&element, item)).collect::<Result<Vec<_>, _>>().and_then(list)
         }
-        ("dict", json @ Json::Object(_)) => Ok(Given::Value(Value::from(json))),
+        ("dict", Json::Object(entries)) => {
+            let inner = ty.type_args.get(1).cloned().unwrap_or_else(TypeMetadata::any);
+            let read = |(key, json): (String, Json)| match from_json(&inner, json)? {
+                Given::Value(value) => Ok((key, value)),
+                _ => Err(format!("{key}: files in maps cannot be sent")),
+            };
+            entries.into_iter().map(read).collect::<Result<Map, String>>().map(|map| Given::Value(Value::Map(map)))
+        }
         (_, Json::Null) if ty.optional => Ok(Given::Value(Value::Nil)),
         (_, Json::String(text)) => parse(ty, &text),
         ("int" | "float" | "bool" | "enum", json) => parse(ty, &json.to_string()),
@@ -354,6 +361,9 @@ mod tests {
         let npy = file("a.npy", &tensor.to_npy());
         assert_eq!(value(&TypeMetadata::np_array(), &npy), Value::Map(tensor.to_map()));
         assert_eq!(value(&TypeMetadata::np_array(), "[0]"), Value::Map(tensor.to_map()));
+        let tensors = TypeMetadata::dict_of(TypeMetadata::str(), TypeMetadata::np_array());
+        let expected = map! { "x" => tensor.to_map(), "y" => Value::List(vec![1.into()]) };
+        assert_eq!(value(&tensors, &format!(r#"{{"x": "{npy}", "y": [1]}}"#)), Value::Map(expected));
         let pictures = parse_all(&TypeMetadata::list_of(TypeMetadata::image()), &[&picture, &picture]).unwrap();
         assert_eq!(pictures, Given::Blobs(vec![Bytes::from_static(b"png"); 2]));
     }

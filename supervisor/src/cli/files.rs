@@ -1,7 +1,8 @@
 //! Files in and out, and what their bytes are. What a node makes of them is not known here.
 
 use std::io::Read;
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use millwork_protocol::Bytes;
 
@@ -11,6 +12,10 @@ use super::out;
 /// Reads a file, or stdin where the name is `-`.
 pub(crate) fn read(path: &str) -> Result<Bytes, String> {
     if path == "-" {
+        static TAKEN: AtomicBool = AtomicBool::new(false);
+        if TAKEN.swap(true, Ordering::Relaxed) {
+            return Err("stdin can be given to one field only".to_owned());
+        }
         let mut bytes = Vec::new();
         return std::io::stdin()
             .lock()
@@ -32,6 +37,16 @@ pub(crate) fn write(path: &Path, bytes: &[u8]) -> Outcome {
 /// The end of a file's name in lower case, without the point.
 pub(crate) fn extension(path: &Path) -> String {
     path.extension().map(|ext| ext.to_string_lossy().to_lowercase()).unwrap_or_default()
+}
+
+/// `x.npy` as `x-NAME.npy`; stdout stays stdout.
+pub(crate) fn with(path: &Path, name: &str) -> PathBuf {
+    if path.as_os_str() == "-" {
+        return path.to_owned();
+    }
+    let stem = path.file_stem().unwrap_or_default().to_string_lossy();
+    let extension = path.extension().map(|ext| format!(".{}", ext.to_string_lossy())).unwrap_or_default();
+    path.with_file_name(format!("{stem}-{}{extension}", name.replace('/', "_")))
 }
 
 /// An encoding that is recognised by its first bytes.
@@ -102,6 +117,13 @@ mod tests {
         assert_eq!(name(b"\xff\xd8\xff\xe0\0\0\0\0\0"), Some("JPEG"));
         assert_eq!(name(b"hello, world"), None);
         assert_eq!(name(b"BM"), None);
+    }
+
+    #[test]
+    fn names_go_before_the_extension() {
+        assert_eq!(with("out/frame.png".as_ref(), "0003"), Path::new("out/frame-0003.png"));
+        assert_eq!(with("frame".as_ref(), "a/b"), Path::new("frame-a_b"));
+        assert_eq!(with("-".as_ref(), "1"), Path::new("-"));
     }
 
     #[test]

@@ -25,9 +25,15 @@ pub(crate) struct Args {
     /// Only these namespaces of the stock worker, such as image,text.
     #[arg(long, value_name = "NAMES", value_delimiter = ',')]
     namespaces: Vec<String>,
-    /// Threads that the stock worker computes with; one a core by default.
+    /// Threads that the stock worker computes with; by default one a core, at least 4.
     #[arg(long, value_name = "N")]
     threads: Option<u32>,
+    /// The folder for files that nodes of the stock worker name; the current one by default.
+    #[arg(long, value_name = "DIR")]
+    workspace: Option<String>,
+    /// Another folder that nodes of the stock worker may reach. Repeat it for more.
+    #[arg(long, value_name = "DIR")]
+    allow_path: Vec<String>,
 }
 
 impl Args {
@@ -42,6 +48,12 @@ impl Args {
         }
         if let Some(threads) = self.threads {
             overrides = overrides.set("stock.threads", threads);
+        }
+        if let Some(folder) = &self.workspace {
+            overrides = overrides.set("stock.workspace", folder.as_str());
+        }
+        if !self.allow_path.is_empty() {
+            overrides = overrides.set("stock.allow_path", self.allow_path.clone());
         }
         if !self.worker.is_empty() {
             overrides = overrides.set("worker", self.workers()?);
@@ -102,10 +114,13 @@ mod tests {
             worker: vec!["python -m 'a b'".to_owned(), "millwork worker".to_owned()],
             test_nodes: true,
             threads: Some(3),
+            workspace: Some("work".to_owned()),
+            allow_path: vec!["/models".to_owned()],
             ..Args::default()
         };
         let config = args.load().unwrap().config;
         assert_eq!((config.stock.test_nodes, config.stock.threads), (true, 3));
+        assert_eq!((config.stock.workspace, config.stock.allow_path), ("work".into(), vec!["/models".into()]));
         let commands: Vec<_> = config.workers.iter().map(|w| (w.name.as_str(), w.command.join("|"))).collect();
         assert_eq!(
             commands,

@@ -4,6 +4,9 @@ mod bench;
 mod completions;
 mod config;
 mod conformance;
+mod content;
+mod destinations;
+mod examples;
 mod failure;
 mod fake_worker;
 mod fields;
@@ -25,6 +28,7 @@ mod status;
 mod stream;
 mod suggest;
 pub(crate) mod table;
+mod transfer;
 mod types;
 
 use std::ffi::OsString;

@@ -7,7 +7,7 @@ use serde_json::json;
 
 use super::failure::{Failure, Outcome};
 use super::inventory::Inventory;
-use super::{fleet, out, show, table, types};
+use super::{examples, fleet, out, show, table, types};
 
 /// Lists the nodes of all workers, and what could not be loaded.
 #[derive(Debug, clap::Args)]
@@ -54,8 +54,9 @@ fn show(args: &Args, inventory: &Inventory) -> Outcome {
         (None, []) if !pattern.is_empty() => inventory.find(pattern).map(|_| ()),
         (None, []) if inventory.load_errors.is_empty() => Err(Failure::no_worker("the workers have no nodes")),
         (None, found) => {
-            let errors = if pattern.is_empty() { inventory.load_errors.as_slice() } else { &[] };
-            out::line(&all(found, errors))
+            let is_shown = |error: &&LoadError| pattern.is_empty() || error.module.contains(pattern);
+            let (shown, hidden): (Vec<_>, Vec<_>) = inventory.load_errors.iter().partition(is_shown);
+            out::line(&all(found, &shown, hidden.len()))
         }
     }
 }
@@ -69,12 +70,12 @@ fn first_line(text: &str) -> &str {
     text.trim().lines().next().unwrap_or_default().trim()
 }
 
-/// A table for each namespace, then one of what did not load.
-fn all(nodes: &[&NodeMetadata], load_errors: &[LoadError]) -> String {
+/// A table for each namespace, then one of what did not load; some of that may be hidden, and is counted.
+fn all(nodes: &[&NodeMetadata], load_errors: &[&LoadError], hidden: usize) -> String {
     let namespace = |node: &&NodeMetadata| node.node_type.split('.').next().unwrap_or_default().to_owned();
     let mut parts = Vec::new();
     for group in nodes.chunk_by(|a, b| namespace(a) == namespace(b)) {
-        let mut table = table::new(&["node", "what it does", "fields", "outputs"]);
+        let mut table = table::page(&["node", "what it does", "fields", "outputs"]);
         for node in group {
             let outputs = node.outputs.iter().map(|slot| format!("{}: {}", slot.name, types::text(&slot.ty)));
             let fields = node.properties.iter().map(field);
@@ -89,13 +90,15 @@ fn all(nodes: &[&NodeMetadata], load_errors: &[LoadError]) -> String {
         parts.push(format!("{}\n", table::text(&table)));
     }
     if !load_errors.is_empty() {
-        let mut table = table::new(&["did not load", "phase", "error", "why"]);
+        let mut table = table::page(&["did not load", "phase", "error", "why"]);
         for error in load_errors {
             table.add_row([&error.module, &error.phase, &error.error_type, &error.error]);
         }
         parts.push(format!("{}\n", table::text(&table)));
     }
-    parts.push(format!("{} nodes, {} load errors", nodes.len(), load_errors.len()));
+    let errors = table::count(load_errors.len() + hidden, "load error");
+    let note = if hidden > 0 { format!(" ({hidden} not shown: `millwork nodes` lists all)") } else { String::new() };
+    parts.push(format!("{}, {errors}{note}", table::count(nodes.len(), "node")));
     parts.join("\n")
 }
 
@@ -110,7 +113,7 @@ fn field(property: &PropertyMetadata) -> String {
 fn one(node: &NodeMetadata) -> String {
     let mut parts = vec![format!("{}\n\n{}\n", node.node_type, node.description.trim())];
     if !node.properties.is_empty() {
-        let mut table = table::new(&["field", "type", "default", "range", "what it is"]);
+        let mut table = table::page(&["field", "type", "default", "range", "what it is"]);
         for property in &node.properties {
             table.add_row([
                 property.name.clone(),
@@ -122,6 +125,9 @@ fn one(node: &NodeMetadata) -> String {
         }
         table::keep_whole(&mut table, 0);
         parts.push(format!("{}\n", table::text(&table)));
+    }
+    if node.is_dynamic {
+        parts.push("takes any other field too\n".to_owned());
     }
     let mut table = table::new(&["output", "type", ""]);
     for slot in &node.outputs {
@@ -135,7 +141,7 @@ fn one(node: &NodeMetadata) -> String {
     if let Some(vram) = node.requires_vram_gb {
         parts.push(format!("needs {vram} GiB of GPU memory\n"));
     }
-    parts.push(format!("example:\n  {}", example(node)));
+    parts.push(format!("example:\n  {}", examples::of(node)));
     parts.join("\n")
 }
 
@@ -149,30 +155,17 @@ fn default(property: &PropertyMetadata) -> String {
 }
 
 fn range(property: &PropertyMetadata) -> String {
-    let bound = |key: &str| property.extra.get(key).map(show::plain);
+    // Bounds travel as floats; those of a whole number are written as one.
+    let bound = |key: &str| match (property.extra.get(key), types::kind(&property.ty)) {
+        (Some(Value::Float(bound)), "int") => Some(format!("{bound:.0}")),
+        (bound, _) => bound.map(show::plain),
+    };
     match (bound("min"), bound("max")) {
         (Some(min), Some(max)) => format!("{min} to {max}"),
         (Some(min), None) => format!("{min} or more"),
         (None, Some(max)) => format!("{max} or less"),
         (None, None) => String::new(),
     }
-}
-
-/// A command that could work as it is, but for the files.
-fn example(node: &NodeMetadata) -> String {
-    let needed = node.properties.iter().filter(|property| types::is_required(property));
-    let fields: String = needed.map(|p| format!(" {}={}", p.name, types::placeholder(&p.ty))).collect();
-    let secrets: String = node.required_settings.iter().map(|name| format!(" --secret {name}")).collect();
-    let first = node.outputs.first().map(|slot| types::kind(&slot.ty).to_owned()).unwrap_or_default();
-    let file = match first.as_str() {
-        "image" => " -o picture.png",
-        "audio" => " -o sound.wav",
-        "video" => " -o film.mp4",
-        "np_array" => " -o tensor.npy",
-        _ => "",
-    };
-    let test = if node.node_type.starts_with("test.") { " --test-nodes" } else { "" };
-    format!("millwork run {}{fields}{secrets}{file}{test}", node.node_type)
 }
 
 #[cfg(test)]
@@ -197,22 +190,31 @@ mod tests {
 
     #[test]
     fn the_list_has_types_and_load_errors() {
-        let text = all(&[&blur()], &[LoadError::new("acme.gone", "import", "ImportError", "no such file")]);
+        let text = all(&[&blur()], &[&LoadError::new("acme.gone", "import", "ImportError", "no such file")], 0);
         for part in
-            ["acme.Blur", "Blurs a picture.", "image: image", "sigma?: float", "acme.gone", "1 nodes, 1 load errors"]
+            ["acme.Blur", "Blurs a picture.", "image: image", "sigma?: float", "acme.gone", "1 node, 1 load error"]
         {
             assert!(text.contains(part), "{part} is not in\n{text}");
         }
         assert!(!text.contains("Gaussian"));
+        assert!(all(&[], &[], 1).ends_with("0 nodes, 1 load error (1 not shown: `millwork nodes` lists all)"));
     }
 
     #[test]
     fn one_node_has_all_of_it() {
-        let text = one(&blur());
-        for part in
-            ["With a Gaussian.", "0.0 to 100.0", "needed", "millwork run acme.Blur image=photo.png -o picture.png"]
+        let mut node = blur();
+        let text = one(&node);
+        for part in ["With a Gaussian.", "0.0 to 100.0", "needed", "millwork run acme.Blur image=photo.png -o out.png"]
         {
             assert!(text.contains(part), "{part} is not in\n{text}");
         }
+        assert!(!text.contains("any other field"));
+        node.is_dynamic = true;
+        node.properties[1].ty = TypeMetadata::int();
+        let text = one(&node);
+        assert!(
+            text.contains("takes any other field") && text.contains("0 to 100") && !text.contains("100.0"),
+            "{text}"
+        );
     }
 }

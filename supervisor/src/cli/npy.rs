@@ -3,6 +3,7 @@
 //! Source: NumPy's "A simple file format for NumPy arrays". The elements pass through untouched, row by row.
 
 use millwork_protocol::{Bytes, Map, Value, map};
+use serde_json::Value as Json;
 
 const MAGIC: &[u8] = b"\x93NUMPY";
 
@@ -40,7 +41,7 @@ impl Tensor {
     }
 
     /// Reads nested JSON lists of numbers as 32-bit floats.
-    pub(crate) fn from_json(json: &serde_json::Value) -> Result<Self, String> {
+    pub(crate) fn from_json(json: &Json) -> Result<Self, String> {
         let (mut shape, mut data) = (Vec::new(), Vec::new());
         let mut first = json;
         while let Some(items) = first.as_array() {
@@ -93,38 +94,36 @@ impl Tensor {
     }
 
     /// All elements in order as numbers; nothing where the type is none of the plain ones, or bytes are missing.
-    fn numbers(&self) -> Option<Vec<f64>> {
+    fn numbers(&self) -> Option<Vec<Json>> {
         macro_rules! read {
-            ($type:ty) => {{
-                let (chunks, rest) = self.data.as_chunks::<{ size_of::<$type>() }>();
-                rest.is_empty().then(|| chunks.iter().map(|c| <$type>::from_le_bytes(*c) as f64).collect())
+            ($bytes:literal, $number:expr) => {{
+                let (chunks, rest) = self.data.as_chunks::<$bytes>();
+                rest.is_empty().then(|| chunks.iter().copied().map($number).collect())
             }};
         }
-        let numbers: Vec<f64> = match self.dtype.trim_start_matches(['<', '|', '=']) {
-            "f4" => read!(f32),
-            "f8" => read!(f64),
-            "i1" => read!(i8),
-            "i2" => read!(i16),
-            "i4" => read!(i32),
-            "i8" => read!(i64),
-            "u1" | "b1" => read!(u8),
-            "u2" => read!(u16),
-            "u4" => read!(u32),
-            "u8" => read!(u64),
+        let numbers: Vec<Json> = match self.dtype.trim_start_matches(['<', '|', '=']) {
+            "f2" => read!(2, |c| single(half(u16::from_le_bytes(c)))),
+            "f4" => read!(4, |c| single(f32::from_le_bytes(c))),
+            "f8" => read!(8, |c| f64::from_le_bytes(c).into()),
+            "i1" => read!(1, |c| i8::from_le_bytes(c).into()),
+            "i2" => read!(2, |c| i16::from_le_bytes(c).into()),
+            "i4" => read!(4, |c| i32::from_le_bytes(c).into()),
+            "i8" => read!(8, |c| i64::from_le_bytes(c).into()),
+            "u1" | "b1" => read!(1, |c| u8::from_le_bytes(c).into()),
+            "u2" => read!(2, |c| u16::from_le_bytes(c).into()),
+            "u4" => read!(4, |c| u32::from_le_bytes(c).into()),
+            "u8" => read!(8, |c| u64::from_le_bytes(c).into()),
             _ => None,
         }?;
         (numbers.len() as u64 == self.shape.iter().product::<u64>()).then_some(numbers)
     }
 
     /// Nested lists of numbers, for a tensor of at most `most` elements.
-    pub(crate) fn nested(&self, most: usize) -> Option<serde_json::Value> {
-        let is_whole = !self.dtype.contains('f');
-        let mut level: Vec<serde_json::Value> = self
-            .numbers()
-            .filter(|numbers| numbers.len() <= most)?
-            .into_iter()
-            .map(|n| if is_whole { (n as i64).into() } else { n.into() })
-            .collect();
+    pub(crate) fn nested(&self, most: usize) -> Option<Json> {
+        if self.shape.iter().product::<u64>() > most as u64 {
+            return None;
+        }
+        let mut level = self.numbers()?;
         for size in self.shape.iter().skip(1).rev() {
             let size = usize::try_from(*size).ok().filter(|size| *size > 0)?;
             level = level.chunks(size).map(|row| row.to_vec().into()).collect();
@@ -133,8 +132,25 @@ impl Tensor {
     }
 }
 
+/// With the digits that a 32-bit float has, and not those that it gets as a 64-bit one.
+fn single(number: f32) -> Json {
+    number.to_string().parse::<f64>().map_or(Json::Null, Json::from)
+}
+
+/// A 16-bit float.
+fn half(bits: u16) -> f32 {
+    let (exponent, fraction) = (i32::from((bits >> 10) & 0x1f), f32::from(bits & 0x3ff));
+    let size = match exponent {
+        0 => fraction * 2f32.powi(-24),
+        31 if fraction == 0.0 => f32::INFINITY,
+        31 => f32::NAN,
+        _ => (1024.0 + fraction) * 2f32.powi(exponent - 25),
+    };
+    if bits >> 15 == 1 { -size } else { size }
+}
+
 /// Appends the numbers of lists that must have this shape.
-fn flatten(json: &serde_json::Value, shape: &[u64], data: &mut Vec<u8>) -> Result<(), String> {
+fn flatten(json: &Json, shape: &[u64], data: &mut Vec<u8>) -> Result<(), String> {
     match (shape, json.as_array(), json.as_f64()) {
         ([], None, Some(number)) => data.extend_from_slice(&(number as f32).to_le_bytes()),
         ([size, inner @ ..], Some(items), _) if items.len() as u64 == *size => {
@@ -248,5 +264,11 @@ mod tests {
         assert_eq!(tensor("<f4", &[2, 2], values).nested(3), None);
         assert_eq!(tensor("|b1", &[], vec![1]).nested(1), Some(serde_json::json!(1)));
         assert_eq!(tensor("<f4", &[2], vec![0; 5]).nested(9), None);
+        assert_eq!(tensor("<f4", &[1], 0.1f32.to_le_bytes().to_vec()).nested(1), Some(serde_json::json!([0.1])));
+        let halves: Vec<u8> = [0x3c00u16, 0xc000, 0x0001, 0x7c00].iter().flat_map(|h| h.to_le_bytes()).collect();
+        let read = tensor("<f2", &[4], halves).nested(4);
+        assert_eq!(read, Some(serde_json::json!([1.0, -2.0, 5.960_464_5e-8, null])));
+        let large = tensor("<i8", &[1], ((1i64 << 53) + 1).to_le_bytes().to_vec());
+        assert_eq!(large.nested(1), Some(serde_json::json!([(1i64 << 53) + 1])));
     }
 }

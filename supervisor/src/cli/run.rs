@@ -2,39 +2,41 @@
 
 use std::time::Duration;
 
-use millwork::{Client, Event, Pending};
+use millwork::{Client, ErrorKind, Event, Pending, RequestError};
 use millwork_protocol::metadata::NodeMetadata;
 use millwork_protocol::{Map, Value};
 use tokio::signal::ctrl_c;
 
+use super::destinations::Destinations;
 use super::failure::{Failure, Outcome};
 use super::fields::{self, Inputs};
 use super::inventory::Inventory;
-use super::outputs::{Destinations, Outputs};
+use super::outputs::Outputs;
 use super::progress::Progress;
+use super::transfer::{CHUNKED, Transfer};
 use super::{fleet, out, stream};
 
 /// Runs one node.
 ///
 /// Values are read as the node's fields want them: plain text, numbers, JSON for lists and maps, a path where the field is a
-/// picture, a sound or another file (- is stdin), a .npy file for a tensor. @FILE reads a value from a file.
+/// picture, a sound or another file (- is stdin), a .npy file for a tensor. @FILE reads a value from a file, @- from stdin.
 #[derive(Debug, clap::Args)]
 #[group(skip)]
 #[command(after_help = "\
 Examples:
   millwork run image.Blur image=photo.png sigma=4 -o blurred.png
   millwork run image.Resize image=photo.png width=320 height=240 -o small.webp
-  millwork run onnx.Classify model=digits.onnx image=seven.png
+  millwork run onnx.Classify image=docs/images/seven.png
   millwork run text.Format template='Hello {{ name }}' name=world
   cat photo.jpg | millwork run image.Grayscale image=- -o - > gray.png
 
 `millwork nodes NODE` shows the fields of a node.
 
-Exit codes: 0 done, 1 the node failed, 2 wrong usage, 3 no worker.")]
+Exit codes: 0 done, 1 the node failed, 2 wrong usage, 3 no worker, 130 interrupted.")]
 pub(crate) struct Args {
     /// The node's type, such as image.Blur.
     node: String,
-    /// The node's fields. Repeat one for a list: images=a.png images=b.png.
+    /// The node's fields. Repeat one for a list: sounds=a.wav sounds=b.wav.
     #[arg(value_name = "FIELD=VALUE")]
     fields: Vec<String>,
     /// Write an output to a file; its extension says in which format, - is stdout. With SLOT= the output of that name,
@@ -69,27 +71,29 @@ pub(crate) async fn run(args: &Args) -> Outcome {
 async fn run_on(args: &Args, client: &Client, progress: &mut Progress) -> Outcome {
     let inventory = tokio::select! {
         inventory = Inventory::of(client) => inventory?,
-        _ = ctrl_c() => return Err(Failure::failed("interrupted while the workers were starting")),
+        _ = ctrl_c() => return Err(Failure::interrupted("interrupted while the workers were starting")),
     };
     let node = inventory.find(&args.node)?;
-    let inputs = fields::collect(node, &args.fields)?;
     let destinations = Destinations::parse(node, &args.output)?;
+    destinations.check_stdout(node, args.json)?;
+    let inputs = fields::collect(node, &args.fields)?;
     let is_stream = args.stream || node.is_streaming_output;
     progress.phase(&node.node_type);
     let mut pending =
         client.request(if is_stream { "execute.stream" } else { "execute" }, request(args, node, inputs)?);
-    let mut sink = stream::Sink::new(&destinations, args.json);
-    let result = match watch(&mut pending, progress, &mut sink).await? {
-        Watched::Ended => pending.finish().await?,
+    let mut sink = stream::Sink::new(node, &destinations, args.json);
+    let mut transfer = Transfer::default();
+    let result = match watch(&mut pending, progress, &mut sink, &mut transfer).await? {
+        Watched::Ended => transfer.into_result(pending.finish().await.map_err(|error| explain(error, node))?),
         Watched::Interrupted => {
             progress.phase("cancelling");
             pending.cancel();
             let ended = tokio::select! {
                 ended = pending.finish() => ended,
-                _ = ctrl_c() => return Err(Failure::failed("interrupted twice: not waited for the end of the node")),
+                _ = ctrl_c() => return Err(Failure::interrupted("interrupted twice: not waited for the end of the node")),
             };
             let how = ended.map_or_else(|error| error.message, |_| "the node had ended".to_owned());
-            return Err(Failure::failed(format!("interrupted: {how}")));
+            return Err(Failure::interrupted(format!("interrupted: {how}")));
         }
     };
     sink.end()?;
@@ -117,6 +121,7 @@ fn request(args: &Args, node: &NodeMetadata, inputs: Inputs) -> Outcome<Map> {
         "fields" => inputs.fields,
         "secrets" => secrets,
         "blobs" => inputs.blobs,
+        "blob_transfer" => CHUNKED,
     };
     if let Some(seconds) = args.timeout {
         let limit = Duration::try_from_secs_f64(seconds)
@@ -132,7 +137,12 @@ enum Watched {
 }
 
 /// Shows what the request sends until it has ended, or Ctrl-C.
-async fn watch(pending: &mut Pending, progress: &mut Progress, sink: &mut stream::Sink<'_>) -> Outcome<Watched> {
+async fn watch(
+    pending: &mut Pending,
+    progress: &mut Progress,
+    sink: &mut stream::Sink<'_>,
+    transfer: &mut Transfer,
+) -> Outcome<Watched> {
     // One listener for the whole time: a signal between two of them would be lost.
     let mut interrupt = std::pin::pin!(ctrl_c());
     loop {
@@ -147,7 +157,19 @@ async fn watch(pending: &mut Pending, progress: &mut Progress, sink: &mut stream
             None => return Ok(Watched::Ended),
             Some(Event::Progress(data)) => progress.update(&data),
             Some(Event::Chunk(data)) => progress.aside(|| sink.chunk(data))?,
+            Some(Event::Other { kind, data }) => transfer.take(&kind, data)?,
             Some(_) => {}
         }
     }
+}
+
+/// The failure of a node, with the secrets by name where some are missing.
+fn explain(error: RequestError, node: &NodeMetadata) -> Failure {
+    let is_setting = error.kind == ErrorKind::MissingSetting && !node.required_settings.is_empty();
+    let failure = Failure::from(error);
+    if !is_setting {
+        return failure;
+    }
+    let flags: Vec<String> = node.required_settings.iter().map(|name| format!("--secret {name}")).collect();
+    failure.hint(format!("give it with {}; the value is taken from the environment", flags.join(" ")))
 }

@@ -1,6 +1,7 @@
 //! Values for people: text on a terminal. What goes into files is not decided here.
 
 use millwork_protocol::{Map, Value};
+use serde_json::Value as Json;
 
 use super::npy::Tensor;
 use super::{files, table};
@@ -13,7 +14,35 @@ pub(crate) fn plain(value: &Value) -> String {
     match value {
         Value::Str(text) => text.clone(),
         Value::Bytes(bytes) => files::summary(bytes),
-        other => other.to_json().to_string(),
+        other => json(other, MOST_ELEMENTS).to_string(),
+    }
+}
+
+/// As JSON: tensors of at most `most` elements as nested lists, others in words, bytes as their number.
+pub(crate) fn json(value: &Value, most: usize) -> Json {
+    if let Some(tensor) = Tensor::from_value(value) {
+        return tensor.nested(most).unwrap_or_else(|| format!("tensor {}", tensor.summary()).into());
+    }
+    match value {
+        Value::List(items) => items.iter().map(|item| json(item, most)).collect(),
+        Value::Map(map) => Json::Object(map.iter().map(|(key, value)| (key.clone(), json(value, most))).collect()),
+        plain => plain.to_json(),
+    }
+}
+
+/// As JSON that has all of it; nothing where bytes would be lost.
+pub(crate) fn whole_json(value: &Value) -> Option<Json> {
+    if let Some(tensor) = Tensor::from_value(value) {
+        return tensor.nested(usize::MAX);
+    }
+    match value {
+        Value::Bytes(_) => None,
+        Value::List(items) => items.iter().map(whole_json).collect(),
+        Value::Map(map) => {
+            let entries = map.iter().map(|(key, value)| Some((key.clone(), whole_json(value)?)));
+            entries.collect::<Option<_>>().map(Json::Object)
+        }
+        plain => Some(plain.to_json()),
     }
 }
 
@@ -37,8 +66,17 @@ pub(crate) fn kind(map: &Map) -> Option<&str> {
 }
 
 fn pretty(value: &Value) -> String {
-    let compact = value.to_json().to_string();
-    if compact.len() <= 100 { compact } else { format!("{:#}", value.to_json()) }
+    let json = json(value, MOST_ELEMENTS);
+    let compact = json.to_string();
+    if compact.len() <= 100 { compact } else { format!("{json:#}") }
+}
+
+/// In a table six figures of a number are enough.
+fn cell(value: &Value) -> String {
+    match value {
+        Value::Float(number) => plain(&Value::Float(format!("{number:.5e}").parse().unwrap_or(*number))),
+        other => plain(other),
+    }
 }
 
 /// `{columns: [{name, ..}], data: [[..]]}` as a table.
@@ -47,7 +85,7 @@ fn dataframe(map: &Map) -> Option<String> {
     let names: Vec<&str> = columns.iter().filter_map(|column| column.get("name")?.as_str()).collect();
     let mut table = table::new(&names);
     for row in map.get("data")?.as_list()? {
-        table.add_row(row.as_list()?.iter().map(plain));
+        table.add_row(row.as_list()?.iter().map(cell));
     }
     Some(table::text(&table))
 }
@@ -67,7 +105,7 @@ fn rows(items: &[Value]) -> Option<String> {
     }
     let mut table = table::new(&names);
     for item in items {
-        table.add_row(names.iter().map(|name| item.get(name).map(plain).unwrap_or_default()));
+        table.add_row(names.iter().map(|name| item.get(name).map(cell).unwrap_or_default()));
     }
     (!names.is_empty()).then(|| table::text(&table))
 }
@@ -88,7 +126,8 @@ mod tests {
     #[test]
     fn rows_become_tables() {
         let row = |label: &str, score: f64| Value::from(map! { "label" => label, "score" => score });
-        let text = full(&Value::List(vec![row("seven", 0.75), row("one", 0.25)]));
+        let text = full(&Value::List(vec![row("seven", 0.123_456_789), row("one", 0.25)]));
+        assert!(text.contains("0.123457") && !text.contains("0.1234567"), "{text}");
         assert!(text.contains("label") && text.contains("seven") && !text.contains('{'), "{text}");
         let lacking = full(&Value::List(vec![row("seven", 0.75), Value::from(map! { "label" => "one" })]));
         assert!(lacking.contains("one") && !lacking.contains('{'), "{lacking}");

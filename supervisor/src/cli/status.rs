@@ -99,8 +99,26 @@ fn extension(name: &str, map: &Map) -> Vec<String> {
         let lines = plain.iter().map(|(key, value)| format!("  {}", line(key, value)));
         parts.push(format!("{}:\n{}", spaced(name), lines.collect::<Vec<_>>().join("\n")));
     }
-    parts.extend(tables.iter().map(|(key, value)| format!("{}:\n{}", spaced(key), show::full(value))));
+    parts.extend(tables.iter().map(|(key, value)| format!("{}:\n{}", spaced(key), rows(value))));
     parts
+}
+
+/// A table; errors stand below it, where there is room for them.
+fn rows(value: &Value) -> String {
+    const ERROR: &str = "last_error";
+    let mut table = value.clone();
+    let mut errors = Vec::new();
+    if let Value::List(rows) = &mut table {
+        for row in rows {
+            let Value::Map(row) = row else { continue };
+            let error = row.shift_remove(ERROR);
+            if let Some(line) = error.as_ref().and_then(Value::as_str).and_then(|text| text.lines().next()) {
+                let name = row.get("name").map(show::plain).unwrap_or_default();
+                errors.push(format!("\n {name}: {line}"));
+            }
+        }
+    }
+    show::full(&table) + &errors.concat()
 }
 
 fn spaced(key: &str) -> String {
@@ -114,7 +132,7 @@ mod tests {
 
     #[test]
     fn every_part_is_shown() {
-        let worker = map! { "name" => "stock", "state" => "ready", "pid" => 41 };
+        let worker = map! { "name" => "stock", "state" => "ready", "pid" => 41, "last_error" => "it died\nof this" };
         let status = map! {
             "node_count" => 93,
             "namespaces" => vec!["image", "text"],
@@ -128,5 +146,9 @@ mod tests {
             assert!(text.contains(part), "{part} is not in\n{text}");
         }
         assert!(text.contains("load errors              none"));
+        assert!(
+            text.contains("\n stock: it died") && !text.contains("last_error") && !text.contains("of this"),
+            "{text}"
+        );
     }
 }

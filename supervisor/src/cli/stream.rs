@@ -2,24 +2,31 @@
 
 use std::path::{Path, PathBuf};
 
+use millwork_protocol::metadata::NodeMetadata;
 use millwork_protocol::{Map, Value};
 
+use super::destinations::{Destinations, is_stdout};
 use super::failure::Outcome;
-use super::outputs::{Destinations, Outputs};
+use super::outputs::Outputs;
 use super::{files, out};
 
 /// Where chunks go.
 pub(crate) struct Sink<'a> {
     destinations: &'a Destinations,
     json: bool,
+    /// There are several slots: each value needs its name beside it.
+    named: bool,
     count: usize,
     /// Text was written without the end of its line, as language models send it.
     open_line: bool,
+    /// For each slot: the first file, the last one, and how many.
+    written: Vec<(String, PathBuf, PathBuf, usize)>,
 }
 
 impl<'a> Sink<'a> {
-    pub(crate) fn new(destinations: &'a Destinations, json: bool) -> Self {
-        Self { destinations, json, count: 0, open_line: false }
+    pub(crate) fn new(node: &NodeMetadata, destinations: &'a Destinations, json: bool) -> Self {
+        let named = node.outputs.len() > 1;
+        Self { destinations, json, named, count: 0, open_line: false, written: Vec::new() }
     }
 
     /// Takes the data of one chunk.
@@ -30,9 +37,10 @@ impl<'a> Sink<'a> {
         outputs.0.retain(|output| output.bytes.is_some() || !output.value.is_nil());
         let mut written = Vec::new();
         for output in &outputs.0 {
-            if let Some(path) = self.destinations.of(&output.slot) {
-                let path = numbered(path, self.count);
-                files::write(&path, &output.encode(&path)?)?;
+            let Some(path) = self.destinations.of(&output.slot) else { continue };
+            for (path, piece) in output.pieces(&files::with(path, &format!("{:04}", self.count)))? {
+                files::write(&path, &piece.encode(&path)?)?;
+                self.remember(&output.slot, &path);
                 written.push((output.slot.clone(), path));
             }
         }
@@ -44,43 +52,66 @@ impl<'a> Sink<'a> {
             let is_written = written.iter().any(|(slot, _)| *slot == output.slot);
             match (&output.value, &output.bytes) {
                 _ if is_written || self.destinations.is_stdout() => {}
-                (Value::Str(text), None) => {
+                (Value::Str(text), None) if !self.named => {
                     self.open_line = !text.ends_with('\n');
                     out::write(text.as_bytes())?;
                 }
                 _ => {
-                    self.end()?;
-                    out::line(&output.show())?;
+                    self.end_line()?;
+                    out::line(&output.show_as(self.named.then_some(&output.slot)))?;
                 }
             }
         }
         Ok(())
     }
 
-    /// Ends the line, where one is open.
+    fn remember(&mut self, slot: &str, path: &Path) {
+        match self.written.iter_mut().find(|(known, ..)| known == slot) {
+            _ if is_stdout(path) => {}
+            Some((_, _, last, count)) => (*last, *count) = (path.to_owned(), *count + 1),
+            None => self.written.push((slot.to_owned(), path.to_owned(), path.to_owned(), 1)),
+        }
+    }
+
+    /// Ends the line, where one is open, and tells of the files.
     pub(crate) fn end(&mut self) -> Outcome {
+        self.end_line()?;
+        for text in self.told() {
+            eprintln!("{text}");
+        }
+        Ok(())
+    }
+
+    fn end_line(&mut self) -> Outcome {
         if std::mem::take(&mut self.open_line) { out::line("") } else { Ok(()) }
     }
-}
 
-/// `frame.png` as `frame-0001.png`; stdout stays stdout.
-fn numbered(path: &Path, number: usize) -> PathBuf {
-    if path.as_os_str() == "-" {
-        return path.to_owned();
+    fn told(&mut self) -> Vec<String> {
+        let tell = |(_, first, last, count): (String, PathBuf, PathBuf, usize)| match count {
+            1 => format!("wrote {}", first.display()),
+            _ => format!("wrote {} … {} ({count})", first.display(), last.display()),
+        };
+        self.written.drain(..).map(tell).collect()
     }
-    let stem = path.file_stem().unwrap_or_default().to_string_lossy();
-    let extension = path.extension().map(|ext| format!(".{}", ext.to_string_lossy())).unwrap_or_default();
-    path.with_file_name(format!("{stem}-{number:04}{extension}"))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use millwork_protocol::map;
 
     #[test]
-    fn chunks_are_numbered() {
-        assert_eq!(numbered("out/frame.png".as_ref(), 3), Path::new("out/frame-0003.png"));
-        assert_eq!(numbered("frame".as_ref(), 12345), Path::new("frame-12345"));
-        assert_eq!(numbered("-".as_ref(), 1), Path::new("-"));
+    fn chunks_go_to_numbered_files_that_are_told() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("s.json");
+        let node = NodeMetadata::default();
+        let destinations = Destinations::parse(&node, &[path.display().to_string()]).unwrap();
+        let mut sink = Sink::new(&node, &destinations, false);
+        for number in 1..=3 {
+            sink.chunk(map! { "outputs" => map! { "output" => number } }).unwrap();
+        }
+        assert_eq!(std::fs::read_to_string(folder.path().join("s-0002.json")).unwrap(), "2\n");
+        let (first, last) = (folder.path().join("s-0001.json"), folder.path().join("s-0003.json"));
+        assert_eq!(sink.told(), [format!("wrote {} … {} (3)", first.display(), last.display())]);
     }
 }

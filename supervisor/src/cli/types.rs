@@ -48,9 +48,16 @@ pub(crate) fn text(ty: &TypeMetadata) -> String {
     if ty.optional { format!("{name} or nothing") } else { name }
 }
 
-/// What to write behind `field=` in an example.
+/// What to write behind `field=` in an example, quoted for a shell.
 pub(crate) fn placeholder(ty: &TypeMetadata) -> String {
     match kind(ty) {
+        "list" if is_media(&element(ty)) => placeholder(&element(ty)),
+        "list" | "tuple" => format!("'{}'", json(ty)),
+        "dict" => "'{}'".to_owned(),
+        "union" => {
+            let rank = |ty: &&TypeMetadata| ["float", "int"].iter().position(|name| *name == kind(ty)).unwrap_or(2);
+            ty.type_args.iter().min_by_key(rank).map_or_else(|| "value".to_owned(), placeholder)
+        }
         "image" => "photo.png".to_owned(),
         "audio" => "sound.wav".to_owned(),
         "video" => "film.mp4".to_owned(),
@@ -60,13 +67,19 @@ pub(crate) fn placeholder(ty: &TypeMetadata) -> String {
         "float" => "1.0".to_owned(),
         "bool" => "true".to_owned(),
         "enum" => ty.values.first().map_or_else(|| "value".to_owned(), plain),
-        "dict" => "'{}'".to_owned(),
-        "list" if is_media(&element(ty)) => placeholder(&element(ty)),
-        "list" => {
-            format!("'[{}]'", if kind(&element(ty)) == "str" { "\"a\"".to_owned() } else { placeholder(&element(ty)) })
-        }
         _ if is_media(ty) => "FILE".to_owned(),
         _ => "value".to_owned(),
+    }
+}
+
+/// An example inside of a list.
+fn json(ty: &TypeMetadata) -> String {
+    match kind(ty) {
+        "list" | "tuple" if kind(&element(ty)) == "np_array" => r#"["a.npy", "b.npy"]"#.to_owned(),
+        "list" | "tuple" => format!("[{}]", json(&element(ty))),
+        "int" | "float" | "bool" => placeholder(ty),
+        "dict" => "{}".to_owned(),
+        _ => "\"a\"".to_owned(),
     }
 }
 
@@ -91,5 +104,19 @@ mod tests {
         assert!(!is_required(&property(TypeMetadata::new("Optional[str, NoneType]"))));
         let with_default = PropertyMetadata { default: Some(Value::Int(1)), ..property(TypeMetadata::int()) };
         assert!(!is_required(&with_default));
+    }
+
+    #[test]
+    fn examples_are_what_the_type_takes() {
+        let number = TypeMetadata::union_of([TypeMetadata::np_array(), TypeMetadata::float()]);
+        for (ty, example) in [
+            (TypeMetadata::list_of(TypeMetadata::any()), r#"'["a"]'"#),
+            (TypeMetadata::list_of(TypeMetadata::np_array()), r#"'["a.npy", "b.npy"]'"#),
+            (TypeMetadata::list_of(TypeMetadata::list_of(TypeMetadata::float())), "'[[1.0]]'"),
+            (TypeMetadata::list_of(TypeMetadata::audio()), "sound.wav"),
+            (number, "1.0"),
+        ] {
+            assert_eq!(placeholder(&ty), example);
+        }
     }
 }

@@ -4,16 +4,17 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 
 use millwork_protocol::limits::{BLOB_CHUNK_ENV, MAX_FRAME_ENV};
+use serde::Deserialize;
 use toml::{Table, Value};
 
 use super::suggest::nearest;
-use super::{Config, ConfigError, StockConfig};
+use super::{Config, ConfigError, StockConfig, WorkerConfig};
 
 /// The file's name, in the working folder and in the user's configuration folder.
 const FILE_NAME: &str = "millwork.toml";
 
 /// The settings that a variable can hold, `MILLWORK_` and the name in capitals with `_` for the point.
-const ENVIRONMENT: [&str; 17] = [
+const ENVIRONMENT: [&str; 19] = [
     "max_in_flight",
     "max_queued",
     "max_queued_bytes",
@@ -31,6 +32,8 @@ const ENVIRONMENT: [&str; 17] = [
     "stock.test_nodes",
     "stock.namespaces",
     "stock.threads",
+    "stock.workspace",
+    "stock.allow_path",
 ];
 
 /// Variables that workers read themselves, and the settings that they are too.
@@ -286,14 +289,11 @@ impl Layers {
                 None => value.clone(),
             };
             if let Err(error) = Table::from_iter([(outer.to_owned(), value)]).try_into::<Config>() {
-                return Err(bad(key.clone(), error.message().to_owned()));
+                return Err(bad(key.clone(), self.place(key) + &plain(error.message())));
             }
         }
-        let config: Config = self
-            .table
-            .clone()
-            .try_into()
-            .map_err(|e: toml::de::Error| bad("config".to_owned(), e.message().to_owned()))?;
+        let config: Config =
+            self.table.clone().try_into().map_err(|e: toml::de::Error| bad("config".to_owned(), plain(e.message())))?;
         config.validate().map_err(|(key, text)| bad(key, text))?;
         Ok(config)
     }
@@ -323,6 +323,17 @@ impl Layers {
         Ok(())
     }
 
+    /// Which of the workers it is that cannot be read: `worker 2 (python): `.
+    fn place(&self, key: &str) -> String {
+        let workers = self.table.get(key).and_then(Value::as_array).into_iter().flatten().enumerate();
+        let broken =
+            workers.filter(|_| key == "worker").find(|(_, one)| WorkerConfig::deserialize((*one).clone()).is_err());
+        broken.map_or_else(String::new, |(index, worker)| {
+            let name = worker.get("name").and_then(Value::as_str).map_or_else(String::new, |name| format!(" ({name})"));
+            format!("worker {}{name}: ", index + 1)
+        })
+    }
+
     fn finish(self) -> Result<Loaded, ConfigError> {
         let mut config = self.check(&Origin::Default)?;
         self.tell_workers(&mut config)?;
@@ -348,6 +359,15 @@ impl Layers {
     }
 }
 
+/// The words of the TOML reader as people say it.
+fn plain(text: &str) -> String {
+    let names = [("usize", "a whole number"), ("u64", "a whole number"), ("u32", "a whole number")];
+    let lists = [("a sequence", "a list"), ("a map", "a table"), ("struct WorkerConfig", "a table")];
+    names.iter().chain(&lists).fold(text.to_owned(), |text, (theirs, ours)| {
+        text.replace(&format!("expected {theirs}"), &format!("expected {ours}"))
+    })
+}
+
 /// A variable's text as the type that the setting has; left as text where it is not of that type, for the error to name.
 fn parse(key: &str, text: &str) -> Value {
     let text = text.trim();
@@ -355,6 +375,9 @@ fn parse(key: &str, text: &str) -> Value {
         "stock.namespaces" => {
             Value::Array(text.split(',').map(str::trim).filter(|s| !s.is_empty()).map(Value::from).collect())
         }
+        "stock.workspace" => Value::from(text),
+        // As in `PATH`.
+        "stock.allow_path" => Value::Array(text.split(':').filter(|s| !s.is_empty()).map(Value::from).collect()),
         "stock.test_nodes" => match text {
             "1" | "true" | "yes" => Value::Boolean(true),
             "0" | "false" | "no" | "" => Value::Boolean(false),
@@ -383,11 +406,16 @@ mod tests {
     #[test]
     fn later_layers_win_and_each_value_knows_its_origin() {
         let file = "max_in_flight = 8\nmax_queued = 9\n[restart]\nbackoff_ms = 50\n[[worker]]\nname = \"a\"\ncommand = [\"x\"]";
-        let env = [("MILLWORK_MAX_QUEUED", "10"), ("MILLWORK_STOCK_NAMESPACES", "a, b")];
+        let env = [
+            ("MILLWORK_MAX_QUEUED", "10"),
+            ("MILLWORK_STOCK_NAMESPACES", "a, b"),
+            ("MILLWORK_STOCK_ALLOW_PATH", "/a:/b"),
+        ];
         let loaded = layers(file, &env, Overrides::default().set("max_in_flight", 12)).unwrap();
         let config = &loaded.config;
         assert_eq!((config.max_in_flight, config.max_queued, config.restart.backoff_ms), (12, 10, 50));
         assert_eq!(config.stock.namespaces, ["a", "b"]);
+        assert_eq!(config.stock.allow_path, [Path::new("/a"), Path::new("/b")]);
         let origin = |key: &str| loaded.settings.iter().find(|s| s.key == key).unwrap().origin.to_string();
         assert_eq!(origin("max_in_flight"), "command line");
         assert_eq!(origin("max_queued"), "$MILLWORK_MAX_QUEUED");
@@ -468,6 +496,9 @@ mod tests {
         assert!(text.starts_with("`max_in_flight` in $MILLWORK_MAX_IN_FLIGHT: invalid type"), "{text}");
         assert_eq!(error("max_in_flight = 0", &[]), "`max_in_flight` in millwork.toml: must be 1 or more");
         assert!(error("max_in_flight = ", &[]).starts_with("millwork.toml is not TOML"));
-        assert!(error("[[worker]]\nname = \"a\"", &[]).contains("missing field `command`"));
+        assert!(error("max_queued = \"many\"", &[]).ends_with("expected a whole number"));
+        assert!(error("stock.namespaces = 3", &[]).ends_with("expected a list"));
+        let text = error("[[worker]]\nname = \"a\"\ncommand = [\"x\"]\n[[worker]]\nname = \"b\"", &[]);
+        assert!(text.contains("worker 2 (b): missing field `command`"), "{text}");
     }
 }

@@ -104,8 +104,12 @@ pub struct StockConfig {
     pub test_nodes: bool,
     /// Only these namespaces, where the list is not empty.
     pub namespaces: Vec<String>,
-    /// Threads for compute; one a core where it is 0.
+    /// Threads for compute; where it is 0, one a core and at least 4.
     pub threads: usize,
+    /// The folder for files that requests name; where it is empty, the worker's current one.
+    pub workspace: PathBuf,
+    /// Other folders that requests may reach.
+    pub allow_path: Vec<PathBuf>,
 }
 
 /// One program that speaks the protocol, and how many of it.
@@ -252,6 +256,11 @@ impl StockConfig {
         if self.threads > 0 {
             replace(command, "--threads", self.threads.to_string());
         }
+        let folder = |path: &PathBuf| path.to_string_lossy().into_owned();
+        if !self.workspace.as_os_str().is_empty() {
+            replace(command, "--workspace", folder(&self.workspace));
+        }
+        command.extend(self.allow_path.iter().flat_map(|path| ["--allow-path".to_owned(), folder(path)]));
     }
 }
 
@@ -322,15 +331,24 @@ mod tests {
     #[test]
     fn the_stock_worker_is_told_what_was_asked_for() {
         assert_eq!(StockConfig::default().command("mw"), ["mw", "worker", "--stdio"]);
-        let stock = StockConfig { test_nodes: true, namespaces: vec!["a".into(), "b".into()], threads: 3 };
-        let all = ["mw", "worker", "--stdio", "--test-nodes", "--namespaces", "a,b", "--threads", "3"];
-        assert_eq!(stock.command("mw"), all);
+        let stock = StockConfig {
+            test_nodes: true,
+            namespaces: vec!["a".into(), "b".into()],
+            threads: 3,
+            workspace: "w".into(),
+            allow_path: vec!["x".into(), "y".into()],
+        };
+        let all =
+            "mw worker --stdio --test-nodes --namespaces a,b --threads 3 --workspace w --allow-path x --allow-path y";
+        assert_eq!(stock.command("mw").join(" "), all);
     }
 
     #[test]
     fn options_take_the_place_of_those_that_a_command_has() {
         let mut command = ["mw", "worker", "--threads", "1", "--namespaces=x", "--stdio"].map(str::to_owned).to_vec();
-        StockConfig { test_nodes: true, namespaces: vec!["a".into()], threads: 3 }.tell(&mut command);
+        let stock =
+            StockConfig { test_nodes: true, namespaces: vec!["a".into()], threads: 3, ..StockConfig::default() };
+        stock.tell(&mut command);
         assert_eq!(command, ["mw", "worker", "--stdio", "--test-nodes", "--namespaces", "a", "--threads", "3"]);
     }
 
