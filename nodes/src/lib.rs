@@ -15,10 +15,11 @@ use std::process::ExitCode;
 
 use millwork_worker::{Options, Package, Worker};
 
-/// The stock worker: serves every stock package with the arguments of a worker, the program's name not among them.
+/// The stock worker: serves every stock package with the arguments of a worker, the program's name not among them. The
+/// name is what help texts call it.
 #[must_use]
-pub fn main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
-    Worker::new().name("millwork-worker").packages(packages).serve_with(args)
+pub fn main(name: &'static str, args: impl IntoIterator<Item = OsString>) -> ExitCode {
+    Worker::new().name(name).packages(packages).serve_with(args)
 }
 
 /// Every stock package; `test.*` only where it is asked for.

@@ -391,6 +391,12 @@ fn logs_in_a_file_have_no_colours() {
 }
 
 #[test]
+fn a_worker_is_called_as_it_was_started() {
+    let help = stdout(&millwork(&["worker", "--help"]));
+    assert!(help.contains("Usage: millwork worker") && help.contains("--verbose"), "{help}");
+}
+
+#[test]
 fn the_digit_of_the_readme_is_a_seven() {
     let picture = concat!("image=", env!("CARGO_MANIFEST_DIR"), "/../docs/images/seven.png");
     assert!(stdout(&millwork(&["run", "onnx.Classify", picture])).starts_with("label: 7\n"));

@@ -64,6 +64,10 @@ pub(crate) struct Args {
     #[arg(long, env = "MILLWORK_LOG", default_value = "info", value_name = "LEVEL")]
     log: String,
 
+    /// Log more: the same as `--log debug`
+    #[arg(short, long)]
+    verbose: bool,
+
     /// How the log is written
     #[arg(long, env = "MILLWORK_LOG_FORMAT", default_value = "human", value_name = "FORMAT")]
     log_format: LogFormat,
@@ -186,7 +190,8 @@ impl Worker {
 }
 
 fn start_log(args: &Args) -> Result<(), String> {
-    let targets: Targets = args.log.parse().map_err(|error| format!("--log {:?}: {error}", args.log))?;
+    let level = if args.verbose { "debug" } else { args.log.as_str() };
+    let targets: Targets = level.parse().map_err(|error| format!("--log {level:?}: {error}"))?;
     // What the GPU's drivers and tract have to say is for those who ask for it.
     let quiet = [
         ("wgpu_core", LevelFilter::ERROR),

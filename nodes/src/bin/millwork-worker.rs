@@ -3,5 +3,5 @@
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    millwork_nodes::main(std::env::args_os().skip(1))
+    millwork_nodes::main("millwork-worker", std::env::args_os().skip(1))
 }

@@ -1,7 +1,7 @@
 //! Any model, tensors in and out.
 
 use indexmap::IndexMap;
-use millwork_worker::onnx::OnnxError;
+use millwork_worker::onnx::{OnnxError, ValueInfo};
 use millwork_worker::prelude::*;
 
 /// Runs an ONNX model: named tensors in, named tensors out.
@@ -40,7 +40,13 @@ impl Run for RunModel {
             }
         }
         cx.check()?;
-        model.run(&inputs).map_err(OnnxError::into_error)
+        let wants_cast =
+            |info: &ValueInfo| inputs.get(&info.name).is_some_and(|tensor| info.dtype != Some(tensor.dtype));
+        let wants_cast = !self.cast && model.info().inputs.iter().any(wants_cast);
+        model.run(&inputs).map_err(|error| match error {
+            OnnxError::Input { .. } if wants_cast => Error::invalid(format!("{error}; cast=true converts it")),
+            error => error.into_error(),
+        })
     }
 }
 
@@ -80,7 +86,10 @@ mod tests {
     fn whole_numbers_are_taken_for_floats_only_when_asked() {
         let whole = Value::List(vec![Value::List((1..=4).map(Value::Int).collect())]);
         let error = call("mlp.onnx", "x", whole.clone()).run().unwrap_err();
-        assert_eq!(error.message(), "model mlp.onnx: input \"x\" expects float32 [N, 4], given int64 [1, 4]");
+        assert_eq!(
+            error.message(),
+            "model mlp.onnx: input \"x\" expects float32 [N, 4], given int64 [1, 4]; cast=true converts it"
+        );
         assert_eq!(*error.kind(), ErrorKind::InvalidInput);
         assert!(call("mlp.onnx", "x", whole).field("cast", true).run().is_ok());
     }

@@ -1,6 +1,6 @@
 //! Jinja templates, bounded in work and in size.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 
 use millwork_worker::prelude::*;
@@ -34,21 +34,34 @@ impl Run for Format {
         environment.set_undefined_behavior(UndefinedBehavior::Strict);
         environment.set_fuel(Some(FUEL));
         environment.set_recursion_limit(100);
-        let variables = jinja_map(self.variables.into_iter().chain(self.fields));
+        let variables: Map = self.variables.into_iter().chain(self.fields).collect();
+        let given: BTreeSet<String> = variables.keys().cloned().collect();
         let mut out = Limited(Vec::new());
         let done = environment
             .template_from_str(&self.template)
-            .and_then(|template| template.render_captured_to(variables, &mut out).map(drop));
-        done.map_err(|error| explain(&error))?;
+            .and_then(|template| template.render_captured_to(jinja_map(variables), &mut out).map(drop));
+        done.map_err(|error| explain(&error, &missing(&environment, &self.template, &given)))?;
         String::from_utf8(out.0).context("the template's result")
     }
 }
 
-fn explain(error: &minijinja::Error) -> Error {
+/// Names that the template uses and nobody gave; whether it needs them only running it tells.
+fn missing(environment: &Environment<'_>, template: &str, given: &BTreeSet<String>) -> Vec<String> {
+    let names = environment.template_from_str(template).map(|template| template.undeclared_variables(false));
+    let is_known = |name: &String| given.contains(name) || environment.globals().any(|(global, _)| global == name);
+    let mut names: Vec<String> = names.unwrap_or_default().into_iter().filter(|name| !is_known(name)).collect();
+    names.sort();
+    names
+}
+
+fn explain(error: &minijinja::Error, missing: &[String]) -> Error {
     let line = error.line().map(|line| format!(", line {line}")).unwrap_or_default();
     let why = match (error.kind(), error.detail()) {
         (minijinja::ErrorKind::OutOfFuel, _) => format!("it takes more than {FUEL} steps"),
         (minijinja::ErrorKind::WriteFailure, _) => format!("its result grows over {MAX_TEXT} bytes"),
+        (minijinja::ErrorKind::UndefinedError, _) if !missing.is_empty() => {
+            format!("{}; not given: {}", error.kind(), missing.join(", "))
+        }
         (kind, Some(detail)) => format!("{kind}: {detail}"),
         (kind, None) => kind.to_string(),
     };
@@ -126,6 +139,9 @@ mod tests {
     fn mistakes_name_the_line() {
         let error = |template: &str| call(template).run().unwrap_err().message().to_owned();
         assert!(error("one\ntwo {{ missing }}").starts_with("field `template`, line 2: undefined value"));
+        assert!(
+            error("{% for i in range(2) %}{{ nme }}{{ i }}{% endfor %}").ends_with("undefined value; not given: nme")
+        );
         assert!(error("one\n\n{% for %}").starts_with("field `template`, line 3: syntax error"));
         assert!(error("{{ 1 / 0 }}").contains("line 1"));
         assert!(error("{% include 'secret' %}").contains("template not found"));
