@@ -126,7 +126,10 @@ mod tests {
             commands,
             [
                 ("worker1", "python|-m|a b".to_owned()),
-                ("worker2", "millwork|worker|--test-nodes|--threads|3".to_owned()),
+                (
+                    "worker2",
+                    "millwork|worker|--test-nodes|--threads|3|--workspace|work|--allow-path|/models".to_owned()
+                ),
             ]
         );
     }
