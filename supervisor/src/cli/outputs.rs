@@ -124,7 +124,7 @@ impl Outputs {
         let is_data =
             |output: &Output| output.bytes.is_none() && matches!(output.value, Value::List(_) | Value::Map(_));
         let is_written = |output: &Output| files.iter().any(|(slot, _)| *slot == output.slot);
-        self.0.iter().filter(|output| !is_written(output) && !(has_words && is_data(output))).collect()
+        self.0.iter().filter(|output| !(is_written(output) || has_words && is_data(output))).collect()
     }
 }
 
