@@ -61,6 +61,8 @@ struct Effort {
     cancels: usize,
 }
 
+/// How long a node waits for its cancel. A worker that misses a cancel which comes early costs so much.
+const WAIT_MS: i64 = 3000;
 const BLOBS: [(&str, usize); 4] =
     [("64 KiB", 64 << 10), ("1 MiB", 1 << 20), ("16 MiB", 16 << 20), ("128 MiB", 128 << 20)];
 
@@ -237,7 +239,7 @@ impl Bench {
     }
 
     fn cancels(&mut self) -> Result<()> {
-        let waiting = map! { "node_type" => "test.Sleep", "fields" => map! { "ms" => 60_000 } };
+        let waiting = map! { "node_type" => "test.Sleep", "fields" => map! { "ms" => WAIT_MS } };
         let mut seconds = self.turns(self.effort.cancels, |c, _| {
             let can = c.nodes.contains("test.Sleep");
             c.with(can, |peer| Ok(vec![measure::cancel(peer, &waiting)?]))
@@ -314,6 +316,7 @@ impl Contestant {
             let mut peer = Peer::start(self.name, &self.command, false)?;
             peer.begin_step();
             peer.call("worker.status", &Map::new())?;
+            peer.end_step();
             self.peer = Some(peer);
             return Ok((hello, begun.elapsed().as_secs_f64()));
         }
@@ -322,6 +325,7 @@ impl Contestant {
         peer.begin_step();
         let inventory = peer.ask("discover", &Map::new())?;
         let taken = begun.elapsed().as_secs_f64();
+        peer.end_step();
         let nodes = inventory.get("nodes").and_then(Value::as_list).unwrap_or_default();
         self.nodes = nodes.iter().filter_map(|node| node.get("node_type")?.as_str()).map(str::to_owned).collect();
         let ready = peer.ready.as_secs_f64();
@@ -335,7 +339,11 @@ impl Contestant {
 
     fn with(&mut self, can: bool, f: impl FnOnce(&mut Peer) -> Result<Vec<f64>>) -> Result<Option<Vec<f64>>> {
         match &mut self.peer {
-            Some(peer) if can => f(peer).map(Some).with_context(|| format!("while measuring {}", self.name)),
+            Some(peer) if can => {
+                let taken = f(peer).map(Some).with_context(|| format!("while measuring {}", self.name));
+                peer.end_step();
+                taken
+            }
             _ => Ok(None),
         }
     }

@@ -87,6 +87,11 @@ impl Peer {
         self.watch.arm(Instant::now() + STEP_LIMIT);
     }
 
+    /// Ends the step: while others have their turn, the child may take as long as it likes to say nothing.
+    pub(crate) fn end_step(&self) {
+        self.watch.disarm();
+    }
+
     /// Writes all of `bytes`, reading what comes meanwhile so that two full pipes never wait for each other.
     pub(crate) fn send(&mut self, mut bytes: &[u8]) -> Result<()> {
         while !bytes.is_empty() {

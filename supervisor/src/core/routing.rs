@@ -3,29 +3,12 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use millwork_protocol::message::{ErrorData, ErrorKind, LoadError};
+use millwork_protocol::message::{ErrorData, ErrorKind, LoadError, REQUESTS};
 use millwork_protocol::{MIN_PROTOCOL_VERSION, Map, PROTOCOL_VERSION, Value, map};
 
 use super::requests::Request;
 use super::state::Worker;
 use super::{Answer, Core, Group};
-
-/// The messages of providers that there are. Others get the peers' own text.
-const PROVIDER_KINDS: [&str; 13] = [
-    "models",
-    "generate",
-    "stream",
-    "text_to_image",
-    "image_to_image",
-    "text_to_video",
-    "image_to_video",
-    "reference_to_video",
-    "text_to_audio",
-    "tts",
-    "tts_encoded",
-    "asr",
-    "embedding",
-];
 
 /// The phase of the load error that stands for a worker which is not there.
 const START: &str = "start";
@@ -162,7 +145,7 @@ impl Core {
                 backends.into_iter().flatten().any(|backend| backend.as_str() == wanted)
             }),
             kind => match kind.split_once('.') {
-                Some(("provider", message)) if PROVIDER_KINDS.contains(&message) => self.by_provider(request),
+                Some(("provider", _)) if REQUESTS.iter().any(|known| known.kind == kind) => self.by_provider(request),
                 Some(("provider", _)) => {
                     refuse(ErrorKind::UnknownMessage, format!("Unknown provider message type: {kind}"))
                 }
