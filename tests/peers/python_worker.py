@@ -23,14 +23,18 @@ HERE = pathlib.Path(__file__).resolve().parent
 ROOT = HERE.parent.parent
 sys.path.insert(0, str(ROOT / "docs" / "examples"))
 import host  # noqa: E402
+import jsonschema  # noqa: E402
 
 # Python takes a while to load its packages on a busy machine.
 host.STARTUP = host.SHORT = PATIENCE = 240
 PYTHON_NODES = "Abort Add Alloc BigBlob Child Echo Fail NeedsSecret Panic Progress Sleep StdoutNoise Stream"
 
 
+SCHEMA = jsonschema.Draft202012Validator(json.loads((HERE / "bridge-frames.schema.json").read_text()))
+
+
 class Fleet(host.Worker):
-    """A host that also notices frames that belong to no request in flight."""
+    """A host that also notices frames that break the schema, or belong to no request in flight."""
 
     def __init__(self, command):
         super().__init__(command)
@@ -43,6 +47,11 @@ class Fleet(host.Worker):
                 return super().get(request_id)
 
         self.answers = Answers()
+
+    def request(self, *args, **more):
+        for frame in super().request(*args, **more):
+            SCHEMA.validate(frame)
+            yield frame
 
     def error(self, node_type, fields):
         try:

@@ -49,6 +49,9 @@ pub struct Args {
     /// Multiply every time limit by this, for slow machines.
     #[arg(long, value_name = "F", default_value_t = 1.0, value_parser = positive)]
     pub timeout_scale: f64,
+    /// Run so many checks side by side, each with workers of its own.
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..=64))]
+    pub jobs: u16,
     /// Throw mutated and generated frames at it afterwards, for so many seconds.
     #[arg(long, value_name = "SECONDS")]
     pub fuzz: Option<u64>,
@@ -121,6 +124,7 @@ pub fn run(args: &Args) -> Outcome {
         only: args.only.clone(),
         skip: args.skip.clone(),
         timeout_scale: args.timeout_scale,
+        jobs: args.jobs.into(),
     };
     let replay = match args.replay.as_deref().map(|path| std::fs::read(path).map_err(|error| (path, error))).transpose()
     {

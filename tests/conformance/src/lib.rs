@@ -12,6 +12,8 @@ pub mod fuzz;
 pub mod hex;
 pub mod look;
 pub mod message;
+#[cfg(test)]
+mod pages;
 pub mod peer;
 mod pipes;
 pub mod report;
@@ -20,5 +22,5 @@ pub mod runner;
 pub mod session;
 mod signals;
 pub mod transcript;
-mod validate;
+pub mod validate;
 pub mod worker;

@@ -128,6 +128,10 @@ pub fn find(id: &str) -> Option<&'static Requirement> {
     all().iter().find(|requirement| requirement.id == id)
 }
 
+/// Set in the environment, it has the tests write what they would only compare.
+#[cfg(test)]
+pub(crate) const UPDATE: &str = "MILLWORK_FREEZE_REQUIREMENTS";
+
 #[cfg(test)]
 mod tests {
     use std::collections::{BTreeMap, HashSet};
@@ -137,7 +141,6 @@ mod tests {
     use super::*;
 
     const FROZEN: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/requirements/FROZEN");
-    const UPDATE: &str = "MILLWORK_FREEZE_REQUIREMENTS";
 
     #[test]
     fn every_file_can_be_read() {

@@ -1,5 +1,7 @@
 //! Runs the checks against one command and says how each went. What is printed, and with which exit code, is not decided here.
 
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
 use millwork_protocol::{Map, PROTOCOL_VERSION, Value};
@@ -10,7 +12,7 @@ use crate::checks;
 use crate::diagnose::{self, NoWorker};
 use crate::peer::Launch;
 use crate::requirement::{self, Level, Requirement};
-use crate::session::{Facts, Session};
+use crate::session::{Facts, Session, Violation};
 use crate::transcript::Exchange;
 use crate::worker::Worker;
 
@@ -27,6 +29,8 @@ pub struct Options {
     pub skip: Vec<String>,
     /// Every limit is multiplied by this.
     pub timeout_scale: f64,
+    /// How many checks run side by side, each with workers of its own.
+    pub jobs: usize,
 }
 
 /// How one requirement fares.
@@ -108,36 +112,72 @@ pub fn open(options: &Options) -> Result<Session, NoWorker> {
     Ok(session)
 }
 
-/// Runs what `options` asks for. `progress` is told each requirement before its check, and how many there are.
+/// Runs what `options` asks for, in as many lanes as it says. `progress` is told each requirement when its check has ended,
+/// and how many there are.
 pub fn run(session: &Session, options: &Options, progress: &mut dyn FnMut(&Requirement, usize)) -> Report {
     let begun = Instant::now();
-    let protocol = session.facts().map_or(1, |facts| facts.version);
-    let mut shared = None;
-
+    let facts = session.facts().cloned().unwrap_or_default();
+    let protocol = facts.version;
     let due: Vec<(&Requirement, &Check)> = checks::in_order()
         .filter(|(requirement, _)| requirement.since <= protocol)
         .filter(|(requirement, _)| options.only.is_empty() || matches(&options.only, requirement))
         .filter(|(requirement, _)| !matches(&options.skip, requirement))
         .collect();
-    let mut judged = Vec::new();
-    for (requirement, check) in &due {
-        progress(requirement, due.len());
-        let start = Instant::now();
-        session.begin(check.id, check.limit);
-        let outcome = run_one(session, check, &mut shared);
-        let verdict = verdict(requirement, outcome, session);
-        judged.push(Judged { requirement, verdict, elapsed: start.elapsed() });
-    }
-    drop(shared);
+    let mut judged: Vec<Option<Judged>> = due.iter().map(|_| None).collect();
+    let mut violations = Vec::new();
+    let next = AtomicUsize::new(0);
+    std::thread::scope(|scope| {
+        let (results, inlet) = mpsc::channel();
+        let lanes: Vec<_> = (0..options.jobs.clamp(1, due.len().max(1)))
+            .map(|_| (results.clone(), facts.clone()))
+            .map(|(results, facts)| scope.spawn(|| lane(options, facts, &due, &next, results)))
+            .collect();
+        drop(results);
+        for (at, one) in inlet {
+            progress(one.requirement, due.len());
+            judged[at] = Some(one);
+        }
+        violations.extend(lanes.into_iter().filter_map(|lane| lane.join().ok()).flatten());
+    });
+    let mut judged: Vec<Judged> = judged.into_iter().flatten().collect();
     // A rule for all frames is judged by what was seen during every check, also the later ones.
+    violations.sort_by_key(|violation| due.iter().position(|(_, check)| check.id == violation.during));
     for one in &mut judged {
-        if let Some(violation) = session.violations(&one.requirement.id).into_iter().next() {
+        if let Some(violation) = violations.iter().find(|violation| violation.rule == one.requirement.id) {
+            let violation = violation.clone();
             let during = (violation.during != one.requirement.id).then_some(violation.during);
             let story = Story { what: violation.what, cause: None, during, evidence: violation.evidence };
             one.verdict = broken(one.requirement, story);
         }
     }
     Report { command: options.launch.text(), protocol, judged, elapsed: begun.elapsed() }
+}
+
+/// Takes one check after the other until none is left, with workers of its own; gives the violations that it saw.
+fn lane(
+    options: &Options,
+    facts: Facts,
+    due: &[(&'static Requirement, &Check)],
+    next: &AtomicUsize,
+    results: mpsc::Sender<(usize, Judged)>,
+) -> Vec<Violation> {
+    let session = Session::new(options.launch.clone(), options.timeout_scale);
+    session.set_facts(facts);
+    let mut shared = None;
+    loop {
+        let at = next.fetch_add(1, Ordering::Relaxed);
+        let Some((requirement, check)) = due.get(at) else { break };
+        let start = Instant::now();
+        session.begin(check.id, check.limit);
+        let outcome = run_one(&session, check, &mut shared);
+        let verdict = verdict(requirement, outcome, &session);
+        // Whoever does not listen any more does not want the rest either.
+        if results.send((at, Judged { requirement, verdict, elapsed: start.elapsed() })).is_err() {
+            break;
+        }
+    }
+    drop(shared);
+    session.all_violations()
 }
 
 fn run_one(session: &Session, check: &Check, shared: &mut Option<Worker>) -> Outcome {

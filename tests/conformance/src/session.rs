@@ -13,6 +13,8 @@ use crate::worker::Worker;
 
 /// How long a worker may take for one answer before it counts as missing, unscaled.
 const PATIENCE: Duration = Duration::from_secs(10);
+/// The same for one that has left out so many answers already: what is half built should not take an hour to judge.
+const SHORTER: [(u32, Duration); 2] = [(6, Duration::from_millis(500)), (3, Duration::from_secs(2))];
 /// A host kills a worker that is not ready by then.
 const START_LIMIT: Duration = Duration::from_secs(20);
 
@@ -48,6 +50,7 @@ struct Shared {
     facts: OnceCell<Facts>,
     current: RefCell<String>,
     deadline: Cell<Instant>,
+    silences: Cell<u32>,
     transcript: RefCell<Transcript>,
     violations: RefCell<Vec<Violation>>,
 }
@@ -66,6 +69,7 @@ impl Session {
             facts: OnceCell::new(),
             current: RefCell::default(),
             deadline: Cell::new(Instant::now() + START_LIMIT.mul_f64(scale.max(0.1) * 2.0)),
+            silences: Cell::new(0),
             transcript: RefCell::default(),
             violations: RefCell::default(),
         }))
@@ -86,7 +90,14 @@ impl Session {
     /// How long one answer may take.
     #[must_use]
     pub fn patience(&self) -> Duration {
-        PATIENCE.mul_f64(self.0.scale)
+        let silences = self.0.silences.get();
+        let shorter = SHORTER.iter().find(|(many, _)| silences >= *many);
+        shorter.map_or(PATIENCE, |(_, patience)| *patience).mul_f64(self.0.scale)
+    }
+
+    /// An answer that was due did not come in all that time.
+    pub(crate) fn silence(&self) {
+        self.0.silences.set(self.0.silences.get() + 1);
     }
 
     /// How long a worker may take until it is ready.
@@ -141,6 +152,11 @@ impl Session {
         self.note(format!("breaks {rule}: {what}"));
         let evidence = self.evidence();
         self.0.violations.borrow_mut().push(Violation { rule, what, during: self.current(), evidence });
+    }
+
+    /// Every violation of every rule, the first ones first.
+    pub(crate) fn all_violations(&self) -> Vec<Violation> {
+        self.0.violations.borrow().clone()
     }
 
     /// The violations of one rule, the first ones first.

@@ -51,6 +51,13 @@ pub(crate) struct Read {
     pub(crate) data: Map,
 }
 
+/// What is wrong with a frame that a worker has sent, apart from whom it answers; nothing where it keeps to the protocol and its
+/// schemas.
+#[must_use]
+pub fn breach(payload: &Bytes) -> Option<String> {
+    read(payload).1.map(|(rule, what)| format!("{what} (breaks {rule})"))
+}
+
 /// A nested frame would have to be deeper than any that a worker needs to be refused here.
 fn limits() -> Limits {
     Limits { max_depth: 512, max_elements: 64 << 20, ..Limits::default() }

@@ -353,6 +353,7 @@ impl Worker {
             let cause = format!("It ended while it had this to answer. Its stderr ends with: {}", self.stderr_tail());
             return fail(format!("{what} was due, and {over}")).cause(cause);
         }
+        self.session.silence();
         let (head, len) = self.peer.unfinished();
         let stop = fail(format!("{what} was due, and no answer came within {:.1} s", limit.as_secs_f64()));
         if len > 0 {

@@ -1,5 +1,5 @@
 //! The host's side of a conversation: frames out, frames in, stderr kept. It checks what holds for every conversation:
-//! each frame can be read, and nothing follows a terminal frame.
+//! each frame can be read and keeps to the published schemas, and nothing follows a terminal frame.
 
 use std::collections::HashSet;
 use std::io::{BufRead, BufReader, Read, Write};
@@ -152,7 +152,8 @@ impl Gate {
 pub struct Peer {
     child: Child,
     stdin: Arc<Mutex<Option<ChildStdin>>>,
-    frames: Receiver<Message>,
+    /// Frames, or what is wrong with one.
+    frames: Receiver<Result<Message, String>>,
     stderr: Arc<Mutex<String>>,
     reading: Arc<Gate>,
     hearing: Arc<Gate>,
@@ -313,7 +314,7 @@ impl Peer {
     /// # Panics
     /// On a frame that must not come.
     pub fn try_recv(&mut self, limit: Duration) -> Option<Message> {
-        let message = self.frames.recv_timeout(limit).ok()?;
+        let message = self.frames.recv_timeout(limit).ok()?.unwrap_or_else(|wrong| panic!("{wrong}"));
         if let Some(id) = &message.id {
             assert!(!self.ended.contains(id), "a frame after the terminal one of {id:?}: {message:?}");
             if message.is_terminal() {
@@ -326,7 +327,8 @@ impl Peer {
     /// The next frame, whatever it is: for when the ids that were sent are not known.
     pub fn recv_any(&mut self) -> Message {
         match self.frames.recv_timeout(PATIENCE) {
-            Ok(message) => message,
+            Ok(Ok(message)) => message,
+            Ok(Err(wrong)) => panic!("{wrong}"),
             Err(_) => panic!("no frame came; stderr:\n{}", self.stderr()),
         }
     }
@@ -443,22 +445,27 @@ impl Drop for Peer {
     }
 }
 
-/// Reads until the end; what is no frame ends the test that waits for one.
-fn read_frames(mut stdout: ChildStdout, send: &Sender<Message>, gate: &Gate) {
+/// Reads until the end; what is no frame, or a wrong one, ends the test that waits for one.
+fn read_frames(mut stdout: ChildStdout, send: &Sender<Result<Message, String>>, gate: &Gate) {
     let mut reader = FrameReader::new(u32::MAX as usize);
     let mut chunk = vec![0; 64 << 10];
     loop {
         gate.pass();
         let Ok(n) = stdout.read(&mut chunk) else { return };
         if n == 0 {
-            assert!(!reader.is_mid_frame(), "stdout ended inside a frame");
+            if reader.is_mid_frame() {
+                let _ = send.send(Err("stdout ended inside a frame".to_owned()));
+            }
             return;
         }
         for part in chunk[..n].chunks(16 << 10) {
             reader.space().extend_from_slice(part);
             while let Some(event) = reader.next_event() {
-                let FrameEvent::Frame(payload) = event else { panic!("stdout holds what is no frame: {event:?}") };
-                if send.send(message(&payload)).is_err() {
+                let read = match event {
+                    FrameEvent::Frame(payload) => message(&payload),
+                    other => Err(format!("stdout holds what is no frame: {other:?}")),
+                };
+                if send.send(read).is_err() {
                     return;
                 }
             }
@@ -466,12 +473,16 @@ fn read_frames(mut stdout: ChildStdout, send: &Sender<Message>, gate: &Gate) {
     }
 }
 
-fn message(payload: &Bytes) -> Message {
-    let envelope = Envelope::peek(payload).unwrap_or_else(|error| panic!("an unreadable frame: {error}"));
+fn message(payload: &Bytes) -> Result<Message, String> {
+    let envelope = Envelope::peek(payload).map_err(|error| format!("an unreadable frame: {error}"))?;
     let data = envelope.decode_data(payload, &Limits::default());
-    Message {
-        kind: envelope.kind.expect("a frame has a type").to_owned(),
+    let message = Message {
+        kind: envelope.kind.ok_or("a frame without a type")?.to_owned(),
         id: envelope.request_id.map(str::to_owned),
-        data: data.unwrap_or_else(|error| panic!("a frame with unreadable data: {error}")),
+        data: data.map_err(|error| format!("a frame with unreadable data: {error}"))?,
+    };
+    match millwork_conformance::validate::breach(payload) {
+        None => Ok(message),
+        Some(breach) => Err(format!("{breach}: {message:?}")),
     }
 }
