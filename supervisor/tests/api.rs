@@ -157,8 +157,8 @@ fn a_sink_sees_a_worker_from_its_start_to_its_end() {
         // Nobody waits for the changes of a fleet that is gone, though a client is still there.
         assert_eq!(client.changes().next().await, None);
     });
-    // The sink is let go with the fleet, which ends this.
-    let states: Vec<WorkerState> = seen.iter().map(|change| change.state).collect();
+    // It has seen all when the fleet is gone, and is let go.
+    let states: Vec<WorkerState> = seen.try_iter().map(|change| change.state).collect();
     assert_eq!(states.first(), Some(&WorkerState::Starting), "{states:?}");
     assert!(states.contains(&WorkerState::Ready), "{states:?}");
     assert_eq!(states.last(), Some(&WorkerState::Stopped), "{states:?}");

@@ -3,6 +3,7 @@
 use std::io;
 
 use tokio::sync::broadcast::{self, error::RecvError};
+use tokio::sync::oneshot;
 
 use crate::core::WorkerState;
 
@@ -51,15 +52,22 @@ impl Changes {
         }
     }
 
-    /// Gives every change to `sink` on a thread of its own, which ends with the fleet.
-    pub(super) fn listen(mut self, mut sink: Sink) -> io::Result<()> {
-        let listen = move || loop {
-            match self.inlet.blocking_recv() {
-                Ok(change) => sink(change),
-                Err(RecvError::Lagged(_)) => {}
-                Err(RecvError::Closed) => return,
+    /// Gives every change to `sink` on a thread of its own, which ends with the fleet. What comes back resolves then.
+    pub(super) fn listen(mut self, mut sink: Sink) -> io::Result<oneshot::Receiver<()>> {
+        let (done, ended) = oneshot::channel();
+        let listen = move || {
+            loop {
+                match self.inlet.blocking_recv() {
+                    Ok(change) => sink(change),
+                    Err(RecvError::Lagged(_)) => {}
+                    Err(RecvError::Closed) => break,
+                }
             }
+            drop(sink);
+            // The fleet may have been dropped, and nobody waits.
+            let _ = done.send(());
         };
-        std::thread::Builder::new().name("millwork-events".to_owned()).spawn(listen).map(drop)
+        std::thread::Builder::new().name("millwork-events".to_owned()).spawn(listen)?;
+        Ok(ended)
     }
 }

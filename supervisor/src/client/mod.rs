@@ -120,6 +120,8 @@ pub(crate) enum Progress {
 pub struct Fleet {
     client: Client,
     thread: Mutex<Option<std::thread::JoinHandle<()>>>,
+    /// Resolves once the sink for changes has seen the last.
+    told: Option<oneshot::Receiver<()>>,
 }
 
 impl Fleet {
@@ -143,11 +145,10 @@ impl Fleet {
         let sender = broadcast::Sender::new(changes::KEPT);
         // Clients do not keep it alive: it ends with the fleet.
         let changes = sender.downgrade();
-        if let Some(sink) = sink {
-            Changes::new(sender.subscribe()).listen(sink).map_err(Error::io("start a thread for events"))?;
-        }
+        let listen = |sink| Changes::new(sender.subscribe()).listen(sink);
+        let told = sink.map(listen).transpose().map_err(Error::io("start a thread for events"))?;
         let thread = crate::fleet::spawn_thread(config, inlet, report, sender)?;
-        Ok(Self { client: Client { commands, progress, changes }, thread: Mutex::new(Some(thread)) })
+        Ok(Self { client: Client { commands, progress, changes }, thread: Mutex::new(Some(thread)), told })
     }
 
     /// A handle for requests; cheap to clone, and free to go to other threads.
@@ -156,12 +157,16 @@ impl Fleet {
         self.client.clone()
     }
 
-    /// Stops the fleet: requests in flight get a short grace, then every worker ends. Returns when all are gone.
-    pub async fn shutdown(self) {
+    /// Stops the fleet: requests in flight get a short grace, then every worker ends. Returns when all are gone, and the
+    /// sink for changes, where there is one, has been told.
+    pub async fn shutdown(mut self) {
         let (done, stopped) = oneshot::channel();
         if self.client.commands.send(Command::Shutdown(Some(done))).is_ok() {
             // An error means that the thread has gone already.
             let _ = stopped.await;
+        }
+        if let Some(told) = self.told.take() {
+            let _ = told.await;
         }
     }
 }
