@@ -13,6 +13,7 @@ pub mod message;
 pub mod metadata;
 pub mod schema;
 pub mod tensor;
+pub mod typed;
 pub mod value;
 pub mod version;
 

@@ -5,23 +5,19 @@
 //! ```
 #![allow(clippy::print_stdout, reason = "it shows what it got")]
 
-use millwork::{Config, Event, Supervisor};
+use millwork::{Event, Fleet};
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let mut arguments = std::env::args().skip(1);
-    // The fleet is what millwork.toml and the environment say. Without them the stock worker is this program itself, so
-    // an application of your own names the program: `WorkerConfig::new("stock", ["millwork", "worker", "--stdio"])`.
-    let mut config = Config::load(&Default::default())?.config;
-    if config.workers.is_empty() {
-        config.workers = vec![millwork::WorkerConfig::new("stock", ["millwork", "worker", "--stdio"])];
-    }
-    let supervisor = Supervisor::start(config)?;
-    let client = supervisor.client();
+    // The workers are what millwork.toml and the environment say. Without them it is the stock worker: the program
+    // `millwork`, beside this one or in PATH.
+    let fleet = Fleet::builder().configured().start()?;
+    let client = fleet.client();
     client.ready().await?;
 
-    let inventory = client.discover().await?;
-    println!("{} nodes", inventory.get("nodes").and_then(|nodes| nodes.as_list()).map_or(0, <[_]>::len));
+    let inventory = client.inventory().await?;
+    println!("{} nodes", inventory.nodes.len());
 
     if let Some(node) = arguments.next() {
         let fields = arguments.filter_map(|argument| argument.split_once('=').map(|(k, v)| (k.to_owned(), v.into())));
@@ -33,6 +29,6 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
         }
         println!("{:#?}", pending.finish().await?);
     }
-    supervisor.shutdown().await;
+    fleet.shutdown().await;
     Ok(())
 }

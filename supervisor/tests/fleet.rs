@@ -6,7 +6,7 @@ use std::io::{IoSlice, Read, Write};
 use std::time::{Duration, Instant};
 
 use millwork::config::RestartConfig;
-use millwork::{Client, Config, ErrorKind, Event, Pending, RequestError, Supervisor, WorkerConfig, WorkerState};
+use millwork::{Client, Config, ErrorKind, Event, Fleet, Pending, RequestError, WorkerConfig, WorkerState};
 use millwork_protocol::{Bytes, Envelope, Frame, FrameEvent, FrameReader, Limits, Map, READY_LINE, Value, map};
 
 /// Not a test: the worker's side, run as a program of its own by the tests. Frames leave through descriptor 3, since the
@@ -106,7 +106,7 @@ fn config() -> Config {
 
 /// Runs a test against a fleet of one worker, within a generous limit.
 fn with_fleet<F: Future<Output = ()>>(test: impl FnOnce(Client) -> F) {
-    let supervisor = Supervisor::start(config()).unwrap();
+    let supervisor = Fleet::start(config()).unwrap();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     runtime.block_on(async {
         let client = supervisor.client();
@@ -218,7 +218,7 @@ fn dropping_a_request_cancels_it() {
 fn promise_7_a_deadline_holds_against_a_worker_that_does_not_read() {
     with_fleet(|client| async move {
         let _spin = client.execute("t.Spin").send();
-        let large = client.execute("t.Echo").blob("b", vec![1; 50 << 20]).timeout(Duration::from_millis(200)).send();
+        let large = client.execute("t.Echo").blob("b", vec![1; 50 << 20]).deadline(Duration::from_millis(200)).send();
         let error = large.finish().await.unwrap_err();
         assert_eq!(error.kind, ErrorKind::Timeout, "{error}");
     });
@@ -254,7 +254,7 @@ fn promise_12_a_stream_that_nobody_reads_waits_and_then_comes_whole() {
 
 #[test]
 fn nothing_lives_once_the_supervisor_is_dropped() {
-    let supervisor = Supervisor::start(config()).unwrap();
+    let supervisor = Fleet::start(config()).unwrap();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     let client = supervisor.client();
     let (pid, spin) = runtime.block_on(async {
@@ -275,7 +275,7 @@ fn nothing_lives_once_the_supervisor_is_dropped() {
 
 #[test]
 fn a_program_that_does_not_exist_is_named() {
-    let supervisor = Supervisor::start(Config::with_workers([WorkerConfig::new("t", ["/no/such/program"])])).unwrap();
+    let supervisor = Fleet::start(Config::with_workers([WorkerConfig::new("t", ["/no/such/program"])])).unwrap();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     let error = runtime.block_on(supervisor.client().ready()).unwrap_err().to_string();
     assert!(error.contains("cannot start `/no/such/program`") && error.contains("there is no such program"), "{error}");

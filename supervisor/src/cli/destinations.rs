@@ -41,6 +41,11 @@ impl Destinations {
         Ok(Self(destinations))
     }
 
+    /// Files that nobody typed: nothing about them is checked.
+    pub(crate) fn new(files: Vec<(String, PathBuf)>) -> Self {
+        Self(files)
+    }
+
     /// Refuses what stdout cannot take: two things at once, or bytes on a terminal.
     pub(crate) fn check_stdout(&self, node: &NodeMetadata, json: bool) -> Outcome {
         let slots: Vec<&String> = self.0.iter().filter(|(_, path)| is_stdout(path)).map(|(slot, _)| slot).collect();

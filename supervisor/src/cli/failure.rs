@@ -38,6 +38,21 @@ impl Failure {
         Self { code: 130, ..Self::failed(message) }
     }
 
+    /// The same with exit code 1: what is a mistake in one place is only a failure in another.
+    pub(crate) fn into_failed(self) -> Self {
+        Self { code: 1, ..self }
+    }
+
+    /// What went wrong.
+    pub(crate) fn message(&self) -> &str {
+        &self.message
+    }
+
+    /// The sort of failure, where a worker said it.
+    pub(crate) fn kind(&self) -> Option<&str> {
+        self.kind.as_deref()
+    }
+
     /// Adds what to do about it.
     pub(crate) fn hint(mut self, hint: impl Into<String>) -> Self {
         self.hint = Some(hint.into());

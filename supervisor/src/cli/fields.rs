@@ -9,10 +9,24 @@ use super::npy::Tensor;
 use super::{files, suggest, types};
 
 /// What an `execute` carries.
-#[derive(Debug, Default, PartialEq)]
+#[derive(Debug, Clone, Default, PartialEq)]
 pub(crate) struct Inputs {
     pub(crate) fields: Map,
     pub(crate) blobs: Map,
+}
+
+impl Inputs {
+    /// Whether a field is given, as a value or as bytes.
+    pub(crate) fn has(&self, name: &str) -> bool {
+        self.fields.contains_key(name) || self.blobs.contains_key(name)
+    }
+
+    /// These, and those of `other` over them.
+    pub(crate) fn with(mut self, other: Self) -> Self {
+        self.fields.extend(other.fields);
+        self.blobs.extend(other.blobs);
+        self
+    }
 }
 
 /// One value, as a field or as bytes beside the fields.
@@ -23,8 +37,20 @@ enum Given {
     Blobs(Vec<Bytes>),
 }
 
-/// Reads every `field=value` for this node.
+/// Reads every `field=value` for this node, and sees that nothing it needs is missing.
 pub(crate) fn collect(node: &NodeMetadata, pairs: &[String]) -> Outcome<Inputs> {
+    let inputs = read(node, pairs)?;
+    check(node, |name| inputs.has(name)).map(|()| inputs)
+}
+
+/// Sees that nothing the node needs is missing.
+pub(crate) fn check(node: &NodeMetadata, is_given: impl Fn(&str) -> bool) -> Outcome {
+    let missing = node.properties.iter().find(|property| types::is_required(property) && !is_given(&property.name));
+    missing.map_or(Ok(()), |property| Err(needs(node, property)))
+}
+
+/// Reads every `field=value` for this node; others may still come.
+pub(crate) fn read(node: &NodeMetadata, pairs: &[String]) -> Outcome<Inputs> {
     let mut given: Vec<(&str, Vec<&str>)> = Vec::new();
     for pair in pairs {
         let (name, text) = pair.split_once('=').ok_or_else(|| {
@@ -41,11 +67,7 @@ pub(crate) fn collect(node: &NodeMetadata, pairs: &[String]) -> Outcome<Inputs> 
     }
     let mut inputs = Inputs::default();
     for (name, texts) in &given {
-        let ty = match node.properties.iter().find(|property| property.name == *name) {
-            Some(property) => property.ty.clone(),
-            None if node.is_dynamic => TypeMetadata::any(),
-            None => return Err(unknown(node, name)),
-        };
+        let ty = known(node, name)?;
         let bad = |text: String| {
             Failure::usage(format!("field {name} of {} takes {}: {text}", node.node_type, types::text(&ty)))
         };
@@ -55,11 +77,19 @@ pub(crate) fn collect(node: &NodeMetadata, pairs: &[String]) -> Outcome<Inputs> 
             Given::Blobs(all) => inputs.blobs.insert((*name).to_owned(), all.into()),
         };
     }
-    let missing = node.properties.iter().find(|p| types::is_required(p) && !given.iter().any(|(n, _)| *n == p.name));
-    missing.map_or(Ok(inputs), |property| Err(needs(node, property)))
+    Ok(inputs)
 }
 
-fn names(node: &NodeMetadata) -> String {
+/// The type of a field; anything, where the node takes other fields too.
+pub(crate) fn known(node: &NodeMetadata, name: &str) -> Outcome<TypeMetadata> {
+    match node.properties.iter().find(|property| property.name == name) {
+        Some(property) => Ok(property.ty.clone()),
+        None if node.is_dynamic => Ok(TypeMetadata::any()),
+        None => Err(unknown(node, name)),
+    }
+}
+
+pub(crate) fn names(node: &NodeMetadata) -> String {
     let names: Vec<&str> = node.properties.iter().map(|property| property.name.as_str()).collect();
     names.join(", ")
 }

@@ -1,6 +1,8 @@
 //! Files in and out, and what their bytes are. What a node makes of them is not known here.
 
-use std::io::Read;
+use std::fs::Permissions;
+use std::io::{self, Read, Write};
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -8,6 +10,9 @@ use millwork_protocol::Bytes;
 
 use super::failure::{Failure, Outcome};
 use super::out;
+
+/// How the names of files begin that are not whole yet. A process that is killed may leave one behind.
+const TEMPORARY: &str = ".millwork-part-";
 
 /// Reads a file, or stdin where the name is `-`.
 pub(crate) fn read(path: &str) -> Result<Bytes, String> {
@@ -26,12 +31,37 @@ pub(crate) fn read(path: &str) -> Result<Bytes, String> {
     std::fs::read(path).map(Bytes::from).map_err(|error| format!("cannot read {path}: {error}"))
 }
 
-/// Writes a file, or stdout where the name is `-`.
+/// Writes a file, or stdout where the name is `-`. A file is there whole or not at all.
 pub(crate) fn write(path: &Path, bytes: &[u8]) -> Outcome {
     if path.as_os_str() == "-" {
         return out::write(bytes);
     }
-    std::fs::write(path, bytes).map_err(|error| Failure::failed(format!("cannot write {}: {error}", path.display())))
+    replace(path, bytes).map_err(|error| Failure::failed(format!("cannot write {}: {error}", path.display())))
+}
+
+/// Writes beside the file and renames: whoever looks, and whatever ends us, finds the old bytes or the new ones.
+fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    // What a link points to is written, and the link stays.
+    let target = path.canonicalize().unwrap_or_else(|_| path.to_owned());
+    let old = std::fs::metadata(&target).ok();
+    // A device or a pipe cannot be renamed over, and a link to nothing should not be.
+    if old.as_ref().is_some_and(|old| !old.is_file()) || target.is_symlink() {
+        return std::fs::write(&target, bytes);
+    }
+    let folder = target.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    // Less what the umask takes, as for any new file.
+    let permissions = Permissions::from_mode(0o666);
+    let temporary = tempfile::Builder::new().prefix(TEMPORARY).permissions(permissions).tempfile_in(folder);
+    let mut temporary = match temporary {
+        // A file may be writable in a folder that is not.
+        Err(error) if error.kind() == io::ErrorKind::PermissionDenied => return std::fs::write(&target, bytes),
+        temporary => temporary?,
+    };
+    if let Some(old) = old {
+        temporary.as_file().set_permissions(old.permissions())?;
+    }
+    temporary.write_all(bytes)?;
+    temporary.persist(&target).map(drop).map_err(|error| error.error)
 }
 
 /// The end of a file's name in lower case, without the point.
@@ -117,6 +147,26 @@ mod tests {
         assert_eq!(name(b"\xff\xd8\xff\xe0\0\0\0\0\0"), Some("JPEG"));
         assert_eq!(name(b"hello, world"), None);
         assert_eq!(name(b"BM"), None);
+    }
+
+    #[test]
+    fn a_file_is_replaced_whole_and_keeps_what_it_is() {
+        let folder = tempfile::tempdir().unwrap();
+        let (file, link) = (folder.path().join("a.txt"), folder.path().join("link.txt"));
+        write(&file, b"one").unwrap();
+        assert_eq!(std::fs::metadata(&file).unwrap().permissions().mode() & 0o600, 0o600);
+        std::fs::set_permissions(&file, Permissions::from_mode(0o640)).unwrap();
+        let reader = std::fs::File::open(&file).unwrap();
+        std::os::unix::fs::symlink(&file, &link).unwrap();
+        write(&link, b"two").unwrap();
+        assert_eq!((std::fs::read(&file).unwrap(), link.is_symlink()), (b"two".to_vec(), true));
+        assert_eq!(std::fs::metadata(&file).unwrap().permissions().mode() & 0o777, 0o640);
+        // Whoever had the old file open still has all of it.
+        assert_eq!(std::io::read_to_string(reader).unwrap(), "one");
+        write("/dev/null".as_ref(), b"three").unwrap();
+        assert!(!std::fs::metadata("/dev/null").unwrap().is_file());
+        assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 2);
+        assert!(write(&folder.path().join("gone/a.txt"), b"x").is_err());
     }
 
     #[test]

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use millwork::config::{Config, Loaded, Overrides};
-use millwork::{Client, Supervisor};
+use millwork::{Client, Fleet};
 
 use super::failure::{Failure, Outcome};
 use super::log;
@@ -76,10 +76,10 @@ impl Args {
     }
 
     /// Starts the fleet, without waiting for it.
-    pub(crate) fn start(&self) -> Outcome<(Supervisor, Client)> {
-        let supervisor = Supervisor::start(self.config()?)?;
-        let client = supervisor.client();
-        Ok((supervisor, client))
+    pub(crate) fn start(&self) -> Outcome<(Fleet, Client)> {
+        let fleet = Fleet::start(self.config()?)?;
+        let client = fleet.client();
+        Ok((fleet, client))
     }
 
     fn workers(&self) -> Outcome<Vec<toml::Value>> {

@@ -3,7 +3,6 @@
 use millwork::Client;
 use millwork_protocol::message::LoadError;
 use millwork_protocol::metadata::NodeMetadata;
-use millwork_protocol::{Map, Value};
 
 use super::failure::{Failure, Outcome};
 use super::suggest;
@@ -19,29 +18,8 @@ impl Inventory {
     /// Waits for the fleet and asks it.
     pub(crate) async fn of(client: &Client) -> Outcome<Self> {
         client.ready().await?;
-        Ok(Self::from_map(client.discover().await?))
-    }
-
-    /// Reads the data of `discover`; what describes itself wrongly is among the load errors then.
-    pub(crate) fn from_map(mut data: Map) -> Self {
-        let mut list = |key: &str| match data.swap_remove(key) {
-            Some(Value::List(items)) => items,
-            _ => Vec::new(),
-        };
-        let mut inventory = Self::default();
-        for node in list("nodes") {
-            let name = node.get("node_type").and_then(Value::as_str).unwrap_or("a node without a type").to_owned();
-            match NodeMetadata::from_value(node) {
-                Ok(node) => inventory.nodes.push(node),
-                Err(error) => {
-                    let error = LoadError::new(name, "metadata", "TypeError", error.to_string());
-                    inventory.load_errors.push(error);
-                }
-            }
-        }
-        inventory.load_errors.extend(list("load_errors").into_iter().filter_map(|e| LoadError::from_value(e).ok()));
-        inventory.nodes.sort_by(|a, b| a.node_type.cmp(&b.node_type));
-        inventory
+        let found = client.inventory().await?;
+        Ok(Self { nodes: found.nodes, load_errors: found.load_errors })
     }
 
     /// The node of exactly this type.
@@ -72,23 +50,11 @@ impl Inventory {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use millwork_protocol::map;
 
     fn inventory() -> Inventory {
-        let node = |name: &str| Value::from(map! { "node_type" => name });
-        Inventory::from_map(map! {
-            "nodes" => Value::List(vec![node("text.Split"), node("image.Blur"), map! { "node_type" => "x.Y", "outputs" => 3 }.into()]),
-            "load_errors" => Value::List(vec![LoadError::new("acme.gone", "import", "ImportError", "no such file").into()]),
-        })
-    }
-
-    #[test]
-    fn nodes_in_order_and_bad_ones_told() {
-        let inventory = inventory();
-        let names: Vec<&str> = inventory.nodes.iter().map(|node| node.node_type.as_str()).collect();
-        assert_eq!(names, ["image.Blur", "text.Split"]);
-        assert_eq!(inventory.load_errors[0].module, "x.Y");
-        assert_eq!(inventory.load_errors.len(), 2);
+        let node = |name: &str| NodeMetadata { node_type: name.to_owned(), ..NodeMetadata::default() };
+        let missing = LoadError::new("acme.gone", "import", "ImportError", "no such file");
+        Inventory { nodes: vec![node("image.Blur"), node("text.Split")], load_errors: vec![missing] }
     }
 
     #[test]

@@ -1,6 +1,8 @@
 //! The command line: what can be typed, a file a command. How nodes are run is in the library.
 
+mod batch;
 mod bench;
+mod call;
 mod completions;
 mod config;
 mod conformance;
@@ -56,6 +58,7 @@ pub(crate) struct Cli {
 #[derive(Debug, Subcommand)]
 enum Command {
     Run(run::Args),
+    Batch(batch::Args),
     Nodes(nodes::Args),
     Status(status::Args),
     Serve(serve::Args),
@@ -113,6 +116,7 @@ fn as_serve(args: impl Iterator<Item = OsString>) -> Vec<OsString> {
 fn dispatch(command: Command) -> Outcome {
     match command {
         Command::Run(args) => wait(run::run(&args)),
+        Command::Batch(args) => wait(batch::run(args)),
         Command::Nodes(args) => wait(nodes::run(&args)),
         Command::Status(args) => wait(status::run(&args)),
         Command::Serve(args) => serve::run(&args),

@@ -59,12 +59,13 @@ impl Outputs {
         self.0.is_empty()
     }
 
-    /// Writes what has a destination, and gives the slots that were written with their files.
+    /// Writes what has a destination, tells of each file, and gives the slots that were written with their files.
     pub(crate) async fn save(
         &self,
         destinations: &Destinations,
         client: &Client,
         inventory: &Inventory,
+        mut wrote: impl FnMut(&Path, &[u8]),
     ) -> Outcome<Vec<(String, PathBuf)>> {
         let mut files = Vec::new();
         for output in &self.0 {
@@ -77,9 +78,7 @@ impl Outputs {
                     _ => piece.encode(&path)?,
                 };
                 files::write(&path, &bytes)?;
-                if !is_stdout(&path) {
-                    eprintln!("wrote {} ({})", path.display(), files::summary(&bytes));
-                }
+                wrote(&path, &bytes);
                 files.push((output.slot.clone(), path));
             }
         }
@@ -154,6 +153,17 @@ impl Output {
             (_, Value::Bytes(_)) => Content::Any,
             _ if self.bytes.is_some() => Content::Any,
             _ => Content::Value,
+        }
+    }
+
+    /// The extension that suits it, or the first of its files; nothing where its bytes could be anything.
+    pub(crate) fn extension(&self) -> Option<&'static str> {
+        let parts = self.parts();
+        let first = parts.first().unwrap_or(self);
+        match (first.bytes.as_deref().and_then(files::format), first.content()) {
+            (Some(format), _) => format.extensions.first().copied(),
+            (None, Content::Any) => None,
+            (None, content) => Some(content.words().1),
         }
     }
 

@@ -1,20 +1,17 @@
 //! `millwork run`: one node, from its fields on the command line to its outputs in files or on stdout.
 
-use std::time::Duration;
+use std::path::Path;
 
-use millwork::{Client, ErrorKind, Event, Pending, RequestError};
-use millwork_protocol::metadata::NodeMetadata;
-use millwork_protocol::{Map, Value};
+use millwork::{Client, Event, Pending};
 use tokio::signal::ctrl_c;
 
-use super::destinations::Destinations;
+use super::destinations::{Destinations, is_stdout};
 use super::failure::{Failure, Outcome};
-use super::fields::{self, Inputs};
 use super::inventory::Inventory;
 use super::outputs::Outputs;
 use super::progress::Progress;
-use super::transfer::{CHUNKED, Transfer};
-use super::{fleet, out, stream};
+use super::transfer::Transfer;
+use super::{call, fields, files, fleet, out, stream};
 
 /// Runs one node.
 ///
@@ -43,15 +40,11 @@ pub(crate) struct Args {
     /// without it the first.
     #[arg(short, long, value_name = "[SLOT=]FILE")]
     output: Vec<String>,
-    /// Give the node a secret; its value is taken from the environment variable of that name.
-    #[arg(long, value_name = "NAME")]
-    secret: Vec<String>,
+    #[command(flatten)]
+    call: call::Args,
     /// Take the outputs bit by bit as the node sends them. Nodes that only stream need no flag.
     #[arg(long)]
     stream: bool,
-    /// Cancel it after so many seconds.
-    #[arg(long, value_name = "SECONDS")]
-    timeout: Option<f64>,
     /// Write the outputs to stdout as JSON; bytes are left out.
     #[arg(long)]
     json: bool,
@@ -80,11 +73,11 @@ async fn run_on(args: &Args, client: &Client, progress: &mut Progress) -> Outcom
     let is_stream = args.stream || node.is_streaming_output;
     progress.phase(&node.node_type);
     let mut pending =
-        client.request(if is_stream { "execute.stream" } else { "execute" }, request(args, node, inputs)?);
+        client.request(if is_stream { "execute.stream" } else { "execute" }, args.call.request(node, inputs)?);
     let mut sink = stream::Sink::new(node, &destinations, args.json);
     let mut transfer = Transfer::default();
     let result = match watch(&mut pending, progress, &mut sink, &mut transfer).await? {
-        Watched::Ended => transfer.into_result(pending.finish().await.map_err(|error| explain(error, node))?),
+        Watched::Ended => transfer.into_result(pending.finish().await.map_err(|error| call::explain(error, node))?),
         Watched::Interrupted => {
             progress.phase("cancelling");
             pending.cancel();
@@ -102,33 +95,13 @@ async fn run_on(args: &Args, client: &Client, progress: &mut Progress) -> Outcom
     if is_stream && outputs.is_empty() {
         return Ok(());
     }
-    let files = outputs.save(&destinations, client, &inventory).await?;
-    if args.json { out::json(&outputs.to_json(&files)) } else { outputs.print(&files) }
-}
-
-/// The data of the request.
-fn request(args: &Args, node: &NodeMetadata, inputs: Inputs) -> Outcome<Map> {
-    let mut secrets = Map::new();
-    for name in &args.secret {
-        let value = std::env::var(name).map_err(|_| {
-            let failure = Failure::usage(format!("the secret {name} is not in the environment"));
-            failure.hint("set it there: on the command line it would be seen by every user of this machine")
-        })?;
-        secrets.insert(name.clone(), Value::Str(value));
-    }
-    let mut data = millwork_protocol::map! {
-        "node_type" => node.node_type.as_str(),
-        "fields" => inputs.fields,
-        "secrets" => secrets,
-        "blobs" => inputs.blobs,
-        "blob_transfer" => CHUNKED,
+    let told = |path: &Path, bytes: &[u8]| {
+        if !is_stdout(path) {
+            eprintln!("wrote {} ({})", path.display(), files::summary(bytes));
+        }
     };
-    if let Some(seconds) = args.timeout {
-        let limit = Duration::try_from_secs_f64(seconds)
-            .map_err(|_| Failure::usage(format!("--timeout {seconds} is no time in seconds")))?;
-        data.insert("timeout_ms".to_owned(), u64::try_from(limit.as_millis()).unwrap_or(u64::MAX).max(1).into());
-    }
-    Ok(data)
+    let files = outputs.save(&destinations, client, &inventory, told).await?;
+    if args.json { out::json(&outputs.to_json(&files)) } else { outputs.print(&files) }
 }
 
 enum Watched {
@@ -161,15 +134,4 @@ async fn watch(
             Some(_) => {}
         }
     }
-}
-
-/// The failure of a node, with the secrets by name where some are missing.
-fn explain(error: RequestError, node: &NodeMetadata) -> Failure {
-    let is_setting = error.kind == ErrorKind::MissingSetting && !node.required_settings.is_empty();
-    let failure = Failure::from(error);
-    if !is_setting {
-        return failure;
-    }
-    let flags: Vec<String> = node.required_settings.iter().map(|name| format!("--secret {name}")).collect();
-    failure.hint(format!("give it with {}; the value is taken from the environment", flags.join(" ")))
 }

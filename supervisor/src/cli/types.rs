@@ -25,6 +25,15 @@ pub(crate) fn is_media(ty: &TypeMetadata) -> bool {
     matches!(kind(ty), "image" | "audio" | "video" | "text" | "model_3d" | "asset" | "document")
 }
 
+/// Whether a file of any sort can be its value, or one of its values, and nothing else can.
+pub(crate) fn takes_file(ty: &TypeMetadata) -> bool {
+    match kind(ty) {
+        "bytes" | "np_array" => true,
+        "list" => !ty.type_args.is_empty() && takes_file(&element(ty)),
+        _ => is_media(ty),
+    }
+}
+
 /// The type of a list's elements.
 pub(crate) fn element(ty: &TypeMetadata) -> TypeMetadata {
     ty.type_args.first().cloned().unwrap_or_else(TypeMetadata::any)

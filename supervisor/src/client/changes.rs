@@ -1,11 +1,17 @@
 //! Workers' changes of state, for hosts that show or record them.
 
+use std::io;
+
 use tokio::sync::broadcast::{self, error::RecvError};
+use tokio::sync::oneshot;
 
 use crate::core::WorkerState;
 
 /// A reader that lags by more misses the oldest.
 pub(super) const KEPT: usize = 256;
+
+/// What a host wants to be called with.
+pub(super) type Sink = Box<dyn FnMut(WorkerChange) + Send>;
 
 /// One worker has changed its state.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -30,7 +36,12 @@ impl Changes {
         Self { inlet }
     }
 
-    /// The next change; nothing once no supervisor or client is left to make one. Cancel-safe.
+    /// The stream of a fleet that has stopped.
+    pub(super) fn ended() -> Self {
+        Self::new(broadcast::channel(1).1)
+    }
+
+    /// The next change; nothing once the fleet has stopped. Cancel-safe.
     pub async fn next(&mut self) -> Option<WorkerChange> {
         loop {
             match self.inlet.recv().await {
@@ -39,5 +50,24 @@ impl Changes {
                 Err(RecvError::Closed) => return None,
             }
         }
+    }
+
+    /// Gives every change to `sink` on a thread of its own, which ends with the fleet. What comes back resolves then.
+    pub(super) fn listen(mut self, mut sink: Sink) -> io::Result<oneshot::Receiver<()>> {
+        let (done, ended) = oneshot::channel();
+        let listen = move || {
+            loop {
+                match self.inlet.blocking_recv() {
+                    Ok(change) => sink(change),
+                    Err(RecvError::Lagged(_)) => {}
+                    Err(RecvError::Closed) => break,
+                }
+            }
+            drop(sink);
+            // The fleet may have been dropped, and nobody waits.
+            let _ = done.send(());
+        };
+        std::thread::Builder::new().name("millwork-events".to_owned()).spawn(listen)?;
+        Ok(ended)
     }
 }

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use millwork_protocol::message::ErrorData;
 use millwork_protocol::{Bytes, Map, Value};
 
 use super::{Client, Pending};
@@ -12,15 +13,22 @@ use super::{Client, Pending};
 pub struct Execute {
     client: Client,
     data: Map,
-    fields: Map,
+    pub(super) fields: Map,
     secrets: Map,
-    blobs: Map,
+    pub(super) blobs: Map,
+    /// Why it cannot be sent.
+    pub(super) refused: Option<ErrorData>,
 }
 
 impl Execute {
     pub(super) fn new(client: Client, node_type: String) -> Self {
         let data = Map::from_iter([("node_type".to_owned(), Value::from(node_type))]);
-        Self { client, data, fields: Map::new(), secrets: Map::new(), blobs: Map::new() }
+        Self { client, data, fields: Map::new(), secrets: Map::new(), blobs: Map::new(), refused: None }
+    }
+
+    /// The node, for errors.
+    pub(super) fn label(&self) -> String {
+        self.data.get("node_type").and_then(Value::as_str).unwrap_or_default().to_owned()
     }
 
     /// Sets one field.
@@ -52,9 +60,9 @@ impl Execute {
         self.option("job_id", job_id.into())
     }
 
-    /// How long it may take, queue included, before it is cancelled.
-    pub fn timeout(self, limit: Duration) -> Self {
-        self.option("timeout_ms", u64::try_from(limit.as_millis()).unwrap_or(u64::MAX))
+    /// How long it may take, queue and writing included, before it is cancelled and fails as `timeout`.
+    pub fn deadline(self, limit: Duration) -> Self {
+        self.option("timeout_ms", u64::try_from(limit.as_millis()).unwrap_or(u64::MAX).max(1))
     }
 
     /// Any other key of the request's data: `node_id`, `workflow_id`, `user_id`, `blob_transfer`, …
@@ -74,6 +82,9 @@ impl Execute {
     }
 
     fn send_as(mut self, kind: &str) -> Pending {
+        if let Some(error) = self.refused {
+            return self.client.refused(error);
+        }
         self.data.insert("fields".to_owned(), Value::Map(self.fields));
         self.data.insert("secrets".to_owned(), Value::Map(self.secrets));
         self.data.insert("blobs".to_owned(), Value::Map(self.blobs));

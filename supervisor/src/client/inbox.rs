@@ -52,6 +52,8 @@ struct State {
     waker: Option<Waker>,
     /// The fleet has seen it full and waits for room.
     blocked: bool,
+    /// Nobody will pick anything up any more.
+    closed: bool,
 }
 
 impl State {
@@ -65,6 +67,10 @@ impl Inbox {
     pub(crate) fn push(&self, payload: Bytes, is_progress: bool) {
         let waker = {
             let mut state = self.state.lock();
+            // What comes before its cancel has taken effect would fill it again, and hold up the worker for nobody.
+            if state.closed {
+                return;
+            }
             let is_late = is_progress && state.events.len() >= COALESCE_FROM;
             let replaced = state.events.back().filter(|(_, progress)| is_late && *progress).map(|(old, _)| old.len());
             if let Some(len) = replaced {
@@ -116,9 +122,10 @@ impl Inbox {
         Poll::Ready((item, std::mem::take(&mut state.blocked)))
     }
 
-    /// Throws away what is there and frees a blocked fleet; true where it must be told.
+    /// Throws away what is there and what still comes, and frees a blocked fleet; true where it must be told.
     pub(super) fn close(&self) -> bool {
         let mut state = self.state.lock();
+        state.closed = true;
         state.events.clear();
         state.bytes = 0;
         std::mem::take(&mut state.blocked)
@@ -144,6 +151,16 @@ mod tests {
         assert!(matches!(poll(&inbox), Poll::Ready((Some(Item::Event(_)), true))));
         assert!(matches!(poll(&inbox), Poll::Ready((Some(Item::Event(_)), false))));
         assert!(!inbox.close());
+    }
+
+    #[test]
+    fn an_inbox_that_was_left_never_fills() {
+        let inbox = Inbox::default();
+        let fill = || (0..MAX_EVENTS).for_each(|_| inbox.push(Bytes::from_static(b"x"), false));
+        fill();
+        assert!(inbox.is_blocked() && inbox.close());
+        fill();
+        assert!(!inbox.is_blocked());
     }
 
     #[test]

@@ -3,31 +3,49 @@
 //!
 //! ```no_run
 //! # async fn example() -> Result<(), Box<dyn std::error::Error>> {
-//! use millwork::{Config, Supervisor};
+//! use millwork::Fleet;
 //!
-//! let supervisor = Supervisor::start(Config::default())?;
-//! let client = supervisor.client();
-//! let result = client.execute("text.Concat").field("a", "mill").field("b", "work").send().finish().await?;
-//! println!("{:?}", result.get("outputs"));
-//! supervisor.shutdown().await;
+//! #[derive(serde::Serialize)]
+//! struct Concat {
+//!     a: String,
+//!     b: String,
+//! }
+//!
+//! #[derive(serde::Deserialize)]
+//! struct Text {
+//!     output: String,
+//! }
+//!
+//! let fleet = Fleet::builder().stock().start()?;
+//! let words = Concat { a: "mill".into(), b: "work".into() };
+//! let text: Text = fleet.client().execute("text.Concat").input(&words).call().await?;
+//! println!("{}", text.output);
+//! fleet.shutdown().await;
 //! # Ok(()) }
 //! ```
 
+mod builder;
 mod changes;
 mod execute;
 mod inbox;
+mod look;
 mod pending;
+mod typed;
 
 use std::sync::Arc;
 
+use millwork_protocol::message::ErrorData;
 use millwork_protocol::{Frame, Map, Value};
 use parking_lot::Mutex;
 use tokio::sync::{broadcast, mpsc, oneshot, watch};
 
+pub use builder::Builder;
 pub use changes::{Changes, WorkerChange};
 pub use execute::Execute;
 pub(crate) use inbox::{Inbox, Terminal};
+pub use look::WorkerStatus;
 pub use pending::{Event, Pending, RequestError};
+pub use typed::Chunks;
 
 use crate::core::{Fingerprint, fingerprint};
 use crate::{Config, Error};
@@ -99,22 +117,38 @@ pub(crate) enum Progress {
 
 /// A running fleet. Dropping it stops every worker.
 #[derive(Debug)]
-pub struct Supervisor {
+pub struct Fleet {
     client: Client,
     thread: Mutex<Option<std::thread::JoinHandle<()>>>,
+    /// Resolves once the sink for changes has seen the last.
+    told: Option<oneshot::Receiver<()>>,
 }
 
-impl Supervisor {
-    /// Starts the fleet on a thread of its own and returns at once; [`Client::ready`] waits for the first worker.
+impl Fleet {
+    /// A fleet to be put together.
+    pub fn builder() -> Builder {
+        Builder::default()
+    }
+
+    /// Starts exactly this. Where it lists no worker, that is this executable as its own stock worker, as the command
+    /// `millwork` is; an application means [`Fleet::builder`].
     ///
     /// # Errors
     /// A configuration that cannot be used, or a system that gives no thread or pipe.
     pub fn start(config: Config) -> Result<Self, Error> {
+        Self::launch(config, None)
+    }
+
+    fn launch(config: Config, sink: Option<changes::Sink>) -> Result<Self, Error> {
         let (commands, inlet) = mpsc::unbounded_channel();
         let (report, progress) = watch::channel(Progress::Starting);
-        let changes = broadcast::Sender::new(changes::KEPT);
-        let thread = crate::fleet::spawn_thread(config, inlet, report, changes.clone())?;
-        Ok(Self { client: Client { commands, progress, changes }, thread: Mutex::new(Some(thread)) })
+        let sender = broadcast::Sender::new(changes::KEPT);
+        // Clients do not keep it alive: it ends with the fleet.
+        let changes = sender.downgrade();
+        let listen = |sink| Changes::new(sender.subscribe()).listen(sink);
+        let told = sink.map(listen).transpose().map_err(Error::io("start a thread for events"))?;
+        let thread = crate::fleet::spawn_thread(config, inlet, report, sender)?;
+        Ok(Self { client: Client { commands, progress, changes }, thread: Mutex::new(Some(thread)), told })
     }
 
     /// A handle for requests; cheap to clone, and free to go to other threads.
@@ -123,17 +157,21 @@ impl Supervisor {
         self.client.clone()
     }
 
-    /// Stops the fleet: requests in flight get a short grace, then every worker ends. Returns when all are gone.
-    pub async fn shutdown(self) {
+    /// Stops the fleet: requests in flight get a short grace, then every worker ends. Returns when all are gone, and the
+    /// sink for changes, where there is one, has been told.
+    pub async fn shutdown(mut self) {
         let (done, stopped) = oneshot::channel();
         if self.client.commands.send(Command::Shutdown(Some(done))).is_ok() {
             // An error means that the thread has gone already.
             let _ = stopped.await;
         }
+        if let Some(told) = self.told.take() {
+            let _ = told.await;
+        }
     }
 }
 
-impl Drop for Supervisor {
+impl Drop for Fleet {
     fn drop(&mut self) {
         let _ = self.client.commands.send(Command::Shutdown(None));
         // The workers must not outlive us: the thread ends once they are gone, which the grace periods bound.
@@ -148,14 +186,14 @@ impl Drop for Supervisor {
 pub struct Client {
     commands: mpsc::UnboundedSender<Command>,
     progress: watch::Receiver<Progress>,
-    changes: broadcast::Sender<WorkerChange>,
+    changes: broadcast::WeakSender<WorkerChange>,
 }
 
 impl Client {
     /// Waits until a worker is ready. Requests may be sent before: they wait in the queue.
     ///
     /// # Errors
-    /// Where no worker could be started at the first attempt, with the reasons; or the supervisor has been stopped.
+    /// Where no worker could be started at the first attempt, with the reasons; or the fleet has stopped.
     pub async fn ready(&self) -> Result<(), Error> {
         let mut progress = self.progress.clone();
         let outcome = progress.wait_for(|now| *now != Progress::Starting).await.map(|now| now.clone());
@@ -166,7 +204,7 @@ impl Client {
         }
     }
 
-    /// The inventory of all workers: `{protocol_version, nodes, load_errors}`.
+    /// The inventory of all workers as it came: `{protocol_version, nodes, load_errors}`. [`Client::inventory`] reads it.
     ///
     /// # Errors
     /// Where the supervisor has been stopped.
@@ -175,6 +213,7 @@ impl Client {
     }
 
     /// The status of the fleet, as `worker.status` gives it; one row a worker in `extensions.supervisor.workers`.
+    /// [`Client::workers`] reads those.
     ///
     /// # Errors
     /// Where the supervisor has been stopped.
@@ -185,7 +224,7 @@ impl Client {
     /// The workers' changes of state from now on.
     #[must_use]
     pub fn changes(&self) -> Changes {
-        Changes::new(self.changes.subscribe())
+        self.changes.upgrade().map_or_else(Changes::ended, |changes| Changes::new(changes.subscribe()))
     }
 
     /// Any message of the protocol, such as `provider.generate` or `models.evict`, with its data.
@@ -206,6 +245,13 @@ impl Client {
             inbox.end(Terminal::stopped());
         }
         Pending::new(id, inbox, self.commands.clone())
+    }
+
+    /// A request that ended before it was sent.
+    fn refused(&self, error: ErrorData) -> Pending {
+        let inbox = Arc::new(Inbox::default());
+        inbox.end(Terminal::Error(error));
+        Pending::new("".into(), inbox, self.commands.clone())
     }
 
     /// A call of one node; set its fields, then send it.

@@ -11,6 +11,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use millwork_protocol::{Map, Value};
+use serde::Deserialize;
 
 use super::policy::{Crashes, Millis};
 use super::requests::RequestKey;
@@ -19,7 +20,8 @@ use super::requests::RequestKey;
 pub(crate) type WorkerId = usize;
 
 /// Where a worker stands. Its text is what `worker.status` reports.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Deserialize)]
+#[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum WorkerState {
     /// Its process is being started, or has not said READY.
