@@ -13,6 +13,7 @@
 //! env = { HF_HOME = "/models" }
 //! ```
 
+mod contain;
 mod layers;
 mod stock;
 mod suggest;
@@ -23,6 +24,7 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
+pub use contain::LimitsConfig;
 pub use layers::{Loaded, Origin, Overrides, Setting};
 pub use stock::StockConfig;
 
@@ -118,6 +120,19 @@ pub struct WorkerConfig {
     /// Overrides [`Config::max_in_flight`] for each of them.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub max_in_flight: Option<usize>,
+    /// How much it may take.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub limits: LimitsConfig,
+    /// The supervisor's variables that it is given, `HF_*` for all that begin so; all of them where the list is empty.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub env_allow: Vec<String>,
+    /// Variables of the supervisor that hold secrets: only workers that name them are given them, and they are blotted
+    /// out of logs and errors.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub secrets: Vec<String>,
+    /// Whether each of its processes has a temporary folder of its own, which goes with it.
+    #[serde(default = "yes", skip_serializing_if = "is_yes")]
+    pub temp: bool,
 }
 
 fn one() -> usize {
@@ -127,6 +142,19 @@ fn one() -> usize {
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "the shape that serde asks for")]
 fn is_one(n: &usize) -> bool {
     *n == 1
+}
+
+fn yes() -> bool {
+    true
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "the shape that serde asks for")]
+fn is_yes(value: &bool) -> bool {
+    *value
+}
+
+fn is_default<T: Default + PartialEq>(value: &T) -> bool {
+    *value == T::default()
 }
 
 /// Why a configuration cannot be used. Each text names the setting and where it stands.
@@ -199,6 +227,10 @@ impl WorkerConfig {
             cwd: None,
             instances: 1,
             max_in_flight: None,
+            limits: LimitsConfig::default(),
+            env_allow: Vec::new(),
+            secrets: Vec::new(),
+            temp: true,
         }
     }
 
@@ -236,7 +268,7 @@ impl Config {
             return Ok(self.workers.clone());
         }
         let program = std::env::current_exe().map_err(ConfigError::NoExecutable)?;
-        Ok(vec![WorkerConfig::new("stock", self.stock.command(&program.to_string_lossy()))])
+        Ok(vec![self.stock.worker(&program.to_string_lossy())])
     }
 
     /// Whether every value can be used.
@@ -264,12 +296,17 @@ impl Config {
                 format!("`{}`: instances and max_in_flight must be 1 or more", worker.name)
             } else if self.workers[..index].iter().any(|other| other.name == worker.name) {
                 format!("two workers are called `{}`", worker.name)
+            } else if let Some(problem) = worker.containment_problem() {
+                format!("`{}`: {problem}", worker.name)
             } else {
                 continue;
             };
             return Err(("worker".to_owned(), problem));
         }
-        Ok(())
+        match self.stock.worker("millwork").containment_problem() {
+            Some(problem) => Err(("stock".to_owned(), problem)),
+            None => Ok(()),
+        }
     }
 }
 

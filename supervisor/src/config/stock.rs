@@ -4,8 +4,10 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
+use super::{LimitsConfig, WorkerConfig};
+
 /// The worker inside this executable.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct StockConfig {
     /// Whether it has the `test.*` nodes.
@@ -18,6 +20,30 @@ pub struct StockConfig {
     pub workspace: PathBuf,
     /// Other folders that requests may reach.
     pub allow_path: Vec<PathBuf>,
+    /// As [`WorkerConfig::limits`].
+    pub limits: LimitsConfig,
+    /// As [`WorkerConfig::env_allow`].
+    pub env_allow: Vec<String>,
+    /// As [`WorkerConfig::secrets`].
+    pub secrets: Vec<String>,
+    /// As [`WorkerConfig::temp`].
+    pub temp: bool,
+}
+
+impl Default for StockConfig {
+    fn default() -> Self {
+        Self {
+            test_nodes: false,
+            namespaces: Vec::new(),
+            threads: 0,
+            workspace: PathBuf::new(),
+            allow_path: Vec::new(),
+            limits: LimitsConfig::default(),
+            env_allow: Vec::new(),
+            secrets: Vec::new(),
+            temp: true,
+        }
+    }
 }
 
 /// Gives an option of a command a value, whatever it had.
@@ -30,6 +56,17 @@ fn replace(command: &mut Vec<String>, option: &str, value: String) {
 }
 
 impl StockConfig {
+    /// The worker, where `program` is this executable.
+    pub(super) fn worker(&self, program: &str) -> WorkerConfig {
+        WorkerConfig {
+            limits: self.limits.clone(),
+            env_allow: self.env_allow.clone(),
+            secrets: self.secrets.clone(),
+            temp: self.temp,
+            ..WorkerConfig::new("stock", self.command(program))
+        }
+    }
+
     /// The worker as a command: `program worker --stdio` and the options that are set.
     #[must_use]
     pub fn command(&self, program: &str) -> Vec<String> {
@@ -70,6 +107,7 @@ mod tests {
             threads: 3,
             workspace: "w".into(),
             allow_path: vec!["x".into(), "y".into()],
+            ..StockConfig::default()
         };
         let all =
             "mw worker --stdio --test-nodes --namespaces a,b --threads 3 --workspace w --allow-path x --allow-path y";
