@@ -317,3 +317,46 @@ fn a_worker_with_too_many_processes_is_ended_and_named_or_gets_no_more() {
         assert!(text.contains("limits.processes allows 12") || text.contains("fork"), "{text}");
     });
 }
+
+#[test]
+fn a_sandbox_leaves_a_worker_its_own_files_and_no_others() {
+    let (folder, outside, more) =
+        (tempfile::tempdir_in(".").unwrap(), tempfile::tempdir_in(".").unwrap(), tempfile::tempdir_in(".").unwrap());
+    fs::write(outside.path().join("private"), "nobody's business").unwrap();
+    fs::write(more.path().join("shared"), "for all").unwrap();
+    let absolute = |folder: &tempfile::TempDir| folder.path().canonicalize().unwrap();
+    let first = format!(
+        "grep -E 'Seccomp:|NoNewPrivs:' /proc/self/status > told
+         cat {0}/private >> told 2>> errors || echo unreadable >> told
+         echo x 2>> errors > {0}/new || echo unwritable >> told
+         cat {1}/shared >> told && echo >> told
+         echo x 2>> errors > {1}/new || echo unwritable >> told
+         echo x > $TMPDIR/new && echo x > /dev/null && echo writable >> told
+         unshare -U true 2>> errors || echo unshared >> told",
+        absolute(&outside).display(),
+        absolute(&more).display()
+    );
+    let mut worker = worker(&first, Path::new("."));
+    worker.cwd = Some(absolute(&folder));
+    worker.sandbox = true;
+    worker.sandbox_read = vec![absolute(&more), Path::new(MILLWORK).parent().unwrap().to_owned()];
+    let told = folder.path().join("told");
+    with_fleet(config([worker]), |client| async move {
+        client.ready().await.unwrap();
+        let bounds = bounds(&client).await;
+        let (has_landlock, has_seccomp) = (bounds.contains("landlock (version"), bounds.contains("seccomp"));
+        let mut expected = vec!["NoNewPrivs:\t1".to_owned(), format!("Seccomp:\t{}", if has_seccomp { 2 } else { 0 })];
+        let files: &[&str] = if has_landlock {
+            &["unreadable", "unwritable", "for all", "unwritable", "writable"]
+        } else {
+            eprintln!("skipped: what landlock keeps, which this kernel does not have");
+            &["nobody's businessfor all", "writable"]
+        };
+        expected.extend(files.iter().map(|line| (*line).to_owned()));
+        if has_seccomp {
+            expected.push("unshared".to_owned());
+        }
+        assert_eq!(lines(&told), expected, "{bounds}");
+        assert_eq!(bounds.contains("without sandbox"), !(has_landlock && has_seccomp), "{bounds}");
+    });
+}

@@ -1,4 +1,4 @@
-//! What bounds a worker: the limits, and whether a worker's settings about its environment can be used. How
+//! What bounds a worker: the limits, and whether a worker's settings about its environment and sandbox can be used. How
 //! they are put in force is not known here.
 
 use serde::{Deserialize, Serialize};
@@ -61,7 +61,22 @@ impl WorkerConfig {
         if let Some(bad) = self.secrets.iter().find(|name| name.is_empty() || name.contains(['=', '*'])) {
             return Some(format!("secrets: {bad:?} is no variable's name; each secret is named in full"));
         }
-        None
+        let has_paths = !self.sandbox_read.is_empty() || !self.sandbox_write.is_empty();
+        (has_paths && !self.sandbox)
+            .then(|| "sandbox_read and sandbox_write have no effect without sandbox = true".to_owned())
+    }
+
+    /// The folders that a stock worker's command gives it.
+    pub(crate) fn stock_folders(&self) -> impl Iterator<Item = &str> {
+        let words: &[String] = if self.is_stock() { &self.command } else { &[] };
+        let pairs = words.windows(2).filter_map(|pair| match pair {
+            [option, folder] if matches!(option.as_str(), "--workspace" | "--allow-path") => Some(folder.as_str()),
+            _ => None,
+        });
+        let joined = words
+            .iter()
+            .filter_map(|word| word.strip_prefix("--workspace=").or_else(|| word.strip_prefix("--allow-path=")));
+        pairs.chain(joined)
     }
 }
 
@@ -83,6 +98,14 @@ mod tests {
         assert!(problem(|w| w.env_allow = vec!["A*B".into()]).contains("\"A*B\""));
         assert!(problem(|w| w.env_allow = vec!["A**".into()]).contains("\"A**\""));
         assert!(problem(|w| w.secrets = vec!["HF_*".into()]).contains("in full"));
+        assert!(problem(|w| w.sandbox_read = vec!["/x".into()]).contains("sandbox = true"));
         assert_eq!(problem(|w| w.env_allow = vec!["HF_*".into(), "*".into(), "PATH".into()]), "");
+    }
+
+    #[test]
+    fn a_stock_worker_tells_its_folders() {
+        let words = ["/x/millwork", "worker", "--workspace", "w", "--allow-path=a", "--allow-path", "b"];
+        assert_eq!(WorkerConfig::new("a", words).stock_folders().collect::<Vec<_>>(), ["w", "b", "a"]);
+        assert_eq!(WorkerConfig::new("a", ["sh", "--workspace", "w"]).stock_folders().count(), 0);
     }
 }

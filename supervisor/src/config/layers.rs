@@ -15,7 +15,7 @@ use super::{Config, ConfigError, StockConfig, WorkerConfig};
 const FILE_NAME: &str = "millwork.toml";
 
 /// The settings that a variable can hold, `MILLWORK_` and the name in capitals with `_` for the point.
-const ENVIRONMENT: [&str; 23] = [
+const ENVIRONMENT: [&str; 26] = [
     "max_in_flight",
     "max_queued",
     "max_queued_bytes",
@@ -39,6 +39,9 @@ const ENVIRONMENT: [&str; 23] = [
     "stock.env_allow",
     "stock.secrets",
     "stock.temp",
+    "stock.sandbox",
+    "stock.sandbox_read",
+    "stock.sandbox_write",
 ];
 
 /// Variables that workers read themselves, and the settings that they are too.
@@ -59,8 +62,21 @@ const OTHERS: [&str; 9] = [
 ];
 
 /// Keys of a `[[worker]]`, for suggestions.
-const WORKER_KEYS: [&str; 10] =
-    ["name", "command", "env", "cwd", "instances", "max_in_flight", "limits", "env_allow", "secrets", "temp"];
+const WORKER_KEYS: [&str; 13] = [
+    "name",
+    "command",
+    "env",
+    "cwd",
+    "instances",
+    "max_in_flight",
+    "limits",
+    "env_allow",
+    "secrets",
+    "temp",
+    "sandbox",
+    "sandbox_read",
+    "sandbox_write",
+];
 
 /// Where a value came from.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -399,12 +415,14 @@ fn parse(key: &str, text: &str) -> Value {
         }
         "stock.workspace" => Value::from(text),
         // As in `PATH`.
-        "stock.allow_path" => Value::Array(text.split(':').filter(|s| !s.is_empty()).map(Value::from).collect()),
+        "stock.allow_path" | "stock.sandbox_read" | "stock.sandbox_write" => {
+            Value::Array(text.split(':').filter(|s| !s.is_empty()).map(Value::from).collect())
+        }
         // As in a file: `{ memory_mb = 512 }`.
         "stock.limits" => {
             format!("it = {text}").parse::<Table>().ok().and_then(|mut table| table.remove("it")).unwrap_or(text.into())
         }
-        "stock.test_nodes" | "stock.temp" => match text {
+        "stock.test_nodes" | "stock.temp" | "stock.sandbox" => match text {
             "1" | "true" | "yes" => Value::Boolean(true),
             "0" | "false" | "no" | "" => Value::Boolean(false),
             other => Value::from(other),

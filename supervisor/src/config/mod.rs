@@ -133,6 +133,15 @@ pub struct WorkerConfig {
     /// Whether each of its processes has a temporary folder of its own, which goes with it.
     #[serde(default = "yes", skip_serializing_if = "is_yes")]
     pub temp: bool,
+    /// Whether it reaches only its own files, and no system calls that no worker needs.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub sandbox: bool,
+    /// Other folders and files that it may read in a sandbox.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub sandbox_read: Vec<PathBuf>,
+    /// Other folders and files that it may also change.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub sandbox_write: Vec<PathBuf>,
 }
 
 fn one() -> usize {
@@ -231,6 +240,9 @@ impl WorkerConfig {
             env_allow: Vec::new(),
             secrets: Vec::new(),
             temp: true,
+            sandbox: false,
+            sandbox_read: Vec::new(),
+            sandbox_write: Vec::new(),
         }
     }
 

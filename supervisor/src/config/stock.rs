@@ -28,6 +28,12 @@ pub struct StockConfig {
     pub secrets: Vec<String>,
     /// As [`WorkerConfig::temp`].
     pub temp: bool,
+    /// As [`WorkerConfig::sandbox`].
+    pub sandbox: bool,
+    /// As [`WorkerConfig::sandbox_read`].
+    pub sandbox_read: Vec<PathBuf>,
+    /// As [`WorkerConfig::sandbox_write`].
+    pub sandbox_write: Vec<PathBuf>,
 }
 
 impl Default for StockConfig {
@@ -42,6 +48,9 @@ impl Default for StockConfig {
             env_allow: Vec::new(),
             secrets: Vec::new(),
             temp: true,
+            sandbox: false,
+            sandbox_read: Vec::new(),
+            sandbox_write: Vec::new(),
         }
     }
 }
@@ -63,6 +72,9 @@ impl StockConfig {
             env_allow: self.env_allow.clone(),
             secrets: self.secrets.clone(),
             temp: self.temp,
+            sandbox: self.sandbox,
+            sandbox_read: self.sandbox_read.clone(),
+            sandbox_write: self.sandbox_write.clone(),
             ..WorkerConfig::new("stock", self.command(program))
         }
     }

@@ -1,5 +1,5 @@
 //! What encloses a worker's process from before its start until nothing of it is left: its environment, its temporary
-//! folder, its limits, and the mark that everything of it carries. When it starts and ends is not known here.
+//! folder, its limits, its sandbox, and the mark that everything of it carries. When it starts and ends is not known here.
 
 mod cgroup;
 mod environment;
@@ -8,6 +8,7 @@ mod mark;
 mod oom;
 mod remains;
 mod rlimits;
+mod sandbox;
 mod temp;
 mod usage;
 
@@ -88,6 +89,12 @@ impl Enclosure {
         }
         this.watch_the_rest();
         this.in_force.extend(rlimits::put_on(command, &this.limits));
+        if spec.sandbox {
+            let report = sandbox::put_on(command, spec, this.temp.as_ref().map(TempFolder::path));
+            let report = report.map_err(|error| format!("cannot put it into a sandbox: {error}"))?;
+            this.in_force.push(format!("sandbox: {}", report.in_force.join(" + ")));
+            this.missing.extend(report.missing.into_iter().map(|text| format!("sandbox: {text}")));
+        }
         Ok(this)
     }
 
