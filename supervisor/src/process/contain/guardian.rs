@@ -1,7 +1,8 @@
 //! Linux: a process beside the supervisor that ends what is left of its workers, should the supervisor be killed.
 //!
 //! It is a fork from before there were threads: nothing is started or loaded, it waits in one `read`, and its pages are
-//! the supervisor's own. It hangs below no process of ours and shows no environment, so nobody takes it for a worker.
+//! the supervisor's own. It has a session of its own, where nothing that ends the supervisor's reaches it, and shows no
+//! environment, so nobody takes it for a worker.
 #![allow(unsafe_code, reason = "fork, and the memory that the environment lies in")]
 
 use std::fs;
@@ -13,8 +14,8 @@ use std::time::Duration;
 
 use nix::sys::prctl;
 use nix::sys::signal::SigSet;
-use nix::sys::wait::{WaitStatus, waitpid};
-use nix::unistd::{ForkResult, close, fork, setsid};
+use nix::sys::wait::waitpid;
+use nix::unistd::{ForkResult, Pid, close, fork, setsid};
 
 use super::{mark, remains};
 
@@ -31,6 +32,7 @@ const WAIT: Duration = Duration::from_secs(1);
 pub struct Guardian {
     /// Whose other end only the guardian holds: each of the two learns of the other's end.
     link: UnixStream,
+    pid: Pid,
 }
 
 static IS_THERE: AtomicBool = AtomicBool::new(false);
@@ -54,20 +56,11 @@ impl Guardian {
         // SAFETY: there is one thread, so the child is a whole copy of this process.
         match unsafe { fork() }? {
             ForkResult::Parent { child } => {
-                if waitpid(child, None)? != WaitStatus::Exited(child, 0) {
-                    return Err(io::Error::other("the system gives no process"));
-                }
                 link.set_read_timeout(Some(WAIT))?;
                 IS_THERE.store(true, Ordering::Relaxed);
-                Ok(Self { link })
+                Ok(Self { link, pid: child })
             }
-            // Its child is nobody's: it hangs below the system's first process.
-            // SAFETY: as above.
-            ForkResult::Child => match unsafe { fork() } {
-                Ok(ForkResult::Child) => guard(theirs, &remains),
-                Ok(ForkResult::Parent { .. }) => leave(0),
-                Err(_) => leave(1),
-            },
+            ForkResult::Child => guard(theirs, &remains),
         }
     }
 }
@@ -75,9 +68,11 @@ impl Guardian {
 impl Drop for Guardian {
     fn drop(&mut self) {
         IS_THERE.store(false, Ordering::Relaxed);
-        // Every worker has been swept after already: one look is enough. It is gone when its end of the link is.
-        if self.link.write_all(b".").is_ok() {
-            let _ = self.link.read(&mut [0]);
+        // Every worker has been swept after already: one look is enough.
+        let is_told = self.link.write_all(b".").is_ok();
+        // It is about to end when its end of the link has.
+        if !is_told || self.link.read(&mut [0]).is_ok() {
+            let _ = waitpid(self.pid, None);
         }
     }
 }
@@ -97,13 +92,9 @@ fn guard(mut link: UnixStream, remains: &remains::Place) -> ! {
         }
     };
     remains.remove(if is_orderly { Duration::ZERO } else { PATIENCE });
-    leave(0)
-}
-
-/// Ends this process without what a program does at its end: that is the supervisor's to do.
-fn leave(status: i32) -> ! {
+    // Without what a program does at its end: that is the supervisor's to do.
     // SAFETY: it touches no memory.
-    unsafe { nix::libc::_exit(status) }
+    unsafe { nix::libc::_exit(0) }
 }
 
 /// The supervisor's own descriptors end when it does; a host waits for that.

@@ -30,8 +30,7 @@ impl Place {
         } else {
             self.mark.sweep_all(patience);
         }
-        // What is not there is what was wanted; what cannot be removed stays for the next start.
-        let _ = std::fs::remove_dir_all(&self.folder);
+        temp::remove_all(&self.folder);
         cgroups().for_each(|path| cgroup::remove(path));
     }
 }

@@ -2,9 +2,9 @@
 //!
 //! A supervisor holds a lock on its folder for as long as it lives, so that nobody else removes it.
 
-use std::fs::{self, DirBuilder, File};
+use std::fs::{self, DirBuilder, File, Permissions};
 use std::io;
-use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Weak};
 
@@ -63,8 +63,7 @@ impl Root {
 
 impl Drop for Root {
     fn drop(&mut self) {
-        // The next supervisor tries again.
-        let _ = fs::remove_dir_all(&self.path);
+        remove_all(&self.path);
     }
 }
 
@@ -82,9 +81,26 @@ impl TempFolder {
 
     /// Removes it with all that is in it.
     pub(super) fn remove(self) {
-        // What cannot be removed now goes with the supervisor's own folder.
-        let _ = fs::remove_dir_all(&self.path);
+        remove_all(&self.path);
     }
+}
+
+/// Removes a folder with all that is in it, also where that was made unwritable. What cannot be removed now is left for the
+/// next supervisor to try again.
+pub(super) fn remove_all(path: &Path) {
+    if fs::remove_dir_all(path).is_err_and(|error| error.kind() == io::ErrorKind::PermissionDenied) {
+        make_writable(path);
+        let _ = fs::remove_dir_all(path);
+    }
+}
+
+/// Every folder in it that is none by a link. Nobody is left who could change them meanwhile.
+fn make_writable(path: &Path) {
+    let _ = fs::set_permissions(path, Permissions::from_mode(0o700));
+    let inside = fs::read_dir(path).into_iter().flatten().flatten();
+    inside
+        .filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_dir()))
+        .for_each(|entry| make_writable(&entry.path()));
 }
 
 fn private_folder(path: &Path) -> io::Result<()> {
@@ -122,6 +138,7 @@ mod tests {
         assert_eq!(fs::metadata(&path).unwrap().mode() & 0o777, 0o700);
         fs::create_dir_all(path.join("a/b")).unwrap();
         fs::write(path.join("a/b/file"), "x").unwrap();
+        fs::set_permissions(path.join("a/b"), Permissions::from_mode(0o500)).unwrap();
         // This process lives.
         assert!(abandoned().iter().all(|(id, _)| id != mark::own_id()));
         folder.remove();
