@@ -26,4 +26,4 @@ pub use millwork_protocol::{Bytes, Map, Value};
 /// For `millwork bench`, which measures worker commands from outside a fleet.
 #[doc(hidden)]
 pub use process::piped as spawn_piped;
-pub use process::{LogFormat, Logs};
+pub use process::{Guardian, LogFormat, Logs};

@@ -40,6 +40,7 @@ use clap::{Parser, Subcommand};
 use nix::sys::signal::{SigSet, Signal};
 
 use failure::{Failure, Outcome};
+use millwork::Guardian;
 
 /// Runs model and compute nodes in supervised worker processes.
 #[derive(Debug, Parser)]
@@ -114,6 +115,16 @@ fn as_serve(args: impl Iterator<Item = OsString>) -> Vec<OsString> {
 }
 
 fn dispatch(command: Command) -> Outcome {
+    let has_workers = matches!(
+        command,
+        Command::Run(_) | Command::Batch(_) | Command::Nodes(_) | Command::Status(_) | Command::Serve(_)
+    );
+    // To the end of this function, when every worker has gone.
+    let _guardian = has_workers.then(Guardian::start).and_then(|guardian| {
+        guardian
+            .inspect_err(|error| tracing::warn!("nobody would end what workers leave, were this killed: {error}"))
+            .ok()
+    });
     match command {
         Command::Run(args) => wait(run::run(&args)),
         Command::Batch(args) => wait(batch::run(args)),

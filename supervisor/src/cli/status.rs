@@ -103,22 +103,23 @@ fn extension(name: &str, map: &Map) -> Vec<String> {
     parts
 }
 
-/// A table; errors stand below it, where there is room for them.
+/// A table; what bounds the workers and their errors stand below it, where there is room for them.
 fn rows(value: &Value) -> String {
-    const ERROR: &str = "last_error";
+    const BELOW: [&str; 2] = ["bounds", "last_error"];
     let mut table = value.clone();
-    let mut errors = Vec::new();
+    let mut below = Vec::new();
     if let Value::List(rows) = &mut table {
         for row in rows {
             let Value::Map(row) = row else { continue };
-            let error = row.shift_remove(ERROR);
-            if let Some(line) = error.as_ref().and_then(Value::as_str).and_then(|text| text.lines().next()) {
-                let name = row.get("name").map(show::plain).unwrap_or_default();
-                errors.push(format!("\n {name}: {line}"));
+            let name = row.get("name").map(show::plain).unwrap_or_default();
+            for text in BELOW.into_iter().filter_map(|key| row.shift_remove(key)) {
+                if let Some(line) = text.as_str().and_then(|text| text.lines().next()) {
+                    below.push(format!("\n {name}: {line}"));
+                }
             }
         }
     }
-    show::full(&table) + &errors.concat()
+    show::full(&table) + &below.concat()
 }
 
 fn spaced(key: &str) -> String {
@@ -132,7 +133,7 @@ mod tests {
 
     #[test]
     fn every_part_is_shown() {
-        let worker = map! { "name" => "stock", "state" => "ready", "pid" => 41, "last_error" => "it died\nof this" };
+        let worker = map! { "name" => "stock", "state" => "ready", "pid" => 41, "bounds" => "memory_mb 9 (watched)", "last_error" => "it died\nof this" };
         let status = map! {
             "node_count" => 93,
             "namespaces" => vec!["image", "text"],
@@ -147,7 +148,9 @@ mod tests {
         }
         assert!(text.contains("load errors              none"));
         assert!(
-            text.contains("\n stock: it died") && !text.contains("last_error") && !text.contains("of this"),
+            text.contains("\n stock: memory_mb 9 (watched)\n stock: it died")
+                && !text.contains("last_error")
+                && !text.contains("of this"),
             "{text}"
         );
     }

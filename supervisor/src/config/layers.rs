@@ -7,6 +7,7 @@ use millwork_protocol::limits::{BLOB_CHUNK_ENV, MAX_FRAME_ENV};
 use serde::Deserialize;
 use toml::{Table, Value};
 
+use super::contain::LIMIT_KEYS;
 use super::suggest::nearest;
 use super::{Config, ConfigError, StockConfig, WorkerConfig};
 
@@ -14,7 +15,7 @@ use super::{Config, ConfigError, StockConfig, WorkerConfig};
 const FILE_NAME: &str = "millwork.toml";
 
 /// The settings that a variable can hold, `MILLWORK_` and the name in capitals with `_` for the point.
-const ENVIRONMENT: [&str; 19] = [
+const ENVIRONMENT: [&str; 26] = [
     "max_in_flight",
     "max_queued",
     "max_queued_bytes",
@@ -34,6 +35,13 @@ const ENVIRONMENT: [&str; 19] = [
     "stock.threads",
     "stock.workspace",
     "stock.allow_path",
+    "stock.limits",
+    "stock.env_allow",
+    "stock.secrets",
+    "stock.temp",
+    "stock.sandbox",
+    "stock.sandbox_read",
+    "stock.sandbox_write",
 ];
 
 /// Variables that workers read themselves, and the settings that they are too.
@@ -54,7 +62,21 @@ const OTHERS: [&str; 9] = [
 ];
 
 /// Keys of a `[[worker]]`, for suggestions.
-const WORKER_KEYS: [&str; 6] = ["name", "command", "env", "cwd", "instances", "max_in_flight"];
+const WORKER_KEYS: [&str; 13] = [
+    "name",
+    "command",
+    "env",
+    "cwd",
+    "instances",
+    "max_in_flight",
+    "limits",
+    "env_allow",
+    "secrets",
+    "temp",
+    "sandbox",
+    "sandbox_read",
+    "sandbox_write",
+];
 
 /// Where a value came from.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -206,6 +228,9 @@ impl Layers {
                 }
                 ("restart" | "stock", Value::Table(inner)) => {
                     for (name, value) in inner {
+                        if key == "stock" && name == "limits" {
+                            check_limits("stock", &value, origin)?;
+                        }
                         self.set_known(&format!("{key}.{name}"), value, origin)?;
                     }
                 }
@@ -250,14 +275,13 @@ impl Layers {
 
     fn check_workers(&self, workers: &Value, origin: &Origin) -> Result<(), ConfigError> {
         let tables = workers.as_array().into_iter().flatten().filter_map(Value::as_table);
-        match tables.flat_map(Table::keys).find(|key| !WORKER_KEYS.contains(&key.as_str())) {
-            None => Ok(()),
-            Some(key) => Err(ConfigError::UnknownKey {
-                key: format!("worker.{key}"),
-                origin: origin.clone(),
-                suggestion: nearest(key, WORKER_KEYS).map(|name| format!("worker.{name}")),
-            }),
+        for (key, value) in tables.flatten() {
+            if key == "limits" {
+                check_limits("worker", value, origin)?;
+            }
+            check_key("worker", key, &WORKER_KEYS, origin)?;
         }
+        Ok(())
     }
 
     fn set(&mut self, key: &str, value: Value, origin: &Origin) {
@@ -359,6 +383,20 @@ impl Layers {
     }
 }
 
+fn check_limits(inside: &str, limits: &Value, origin: &Origin) -> Result<(), ConfigError> {
+    let inside = format!("{inside}.limits");
+    let mut keys = limits.as_table().into_iter().flat_map(Table::keys);
+    keys.try_for_each(|key| check_key(&inside, key, &LIMIT_KEYS, origin))
+}
+
+fn check_key(inside: &str, key: &str, known: &[&str], origin: &Origin) -> Result<(), ConfigError> {
+    if known.contains(&key) {
+        return Ok(());
+    }
+    let suggestion = nearest(key, known.iter().copied()).map(|name| format!("{inside}.{name}"));
+    Err(ConfigError::UnknownKey { key: format!("{inside}.{key}"), origin: origin.clone(), suggestion })
+}
+
 /// The words of the TOML reader as people say it.
 fn plain(text: &str) -> String {
     let names = [("usize", "a whole number"), ("u64", "a whole number"), ("u32", "a whole number")];
@@ -372,13 +410,19 @@ fn plain(text: &str) -> String {
 fn parse(key: &str, text: &str) -> Value {
     let text = text.trim();
     match key {
-        "stock.namespaces" => {
+        "stock.namespaces" | "stock.env_allow" | "stock.secrets" => {
             Value::Array(text.split(',').map(str::trim).filter(|s| !s.is_empty()).map(Value::from).collect())
         }
         "stock.workspace" => Value::from(text),
         // As in `PATH`.
-        "stock.allow_path" => Value::Array(text.split(':').filter(|s| !s.is_empty()).map(Value::from).collect()),
-        "stock.test_nodes" => match text {
+        "stock.allow_path" | "stock.sandbox_read" | "stock.sandbox_write" => {
+            Value::Array(text.split(':').filter(|s| !s.is_empty()).map(Value::from).collect())
+        }
+        // As in a file: `{ memory_mb = 512 }`.
+        "stock.limits" => {
+            format!("it = {text}").parse::<Table>().ok().and_then(|mut table| table.remove("it")).unwrap_or(text.into())
+        }
+        "stock.test_nodes" | "stock.temp" | "stock.sandbox" => match text {
             "1" | "true" | "yes" => Value::Boolean(true),
             "0" | "false" | "no" | "" => Value::Boolean(false),
             other => Value::from(other),
@@ -500,5 +544,25 @@ mod tests {
         assert!(error("stock.namespaces = 3", &[]).ends_with("expected a list"));
         let text = error("[[worker]]\nname = \"a\"\ncommand = [\"x\"]\n[[worker]]\nname = \"b\"", &[]);
         assert!(text.contains("worker 2 (b): missing field `command`"), "{text}");
+        assert_eq!(
+            error("[[worker]]\nname = \"a\"\ncommand = [\"x\"]\n[worker.limits]\nmemory = 3", &[]),
+            "unknown setting `worker.limits.memory` in millwork.toml: did you mean `worker.limits.memory_mb`?"
+        );
+        assert!(error("[stock.limits]\nopen_file = 3", &[]).ends_with("did you mean `stock.limits.open_files`?"));
+        let text = error("[stock]\nlimits.memory_mb = 0", &[]);
+        assert!(text.starts_with("`stock` in millwork.toml: limits.memory_mb must be 1 or more"), "{text}");
+        let text = error("", &[("MILLWORK_STOCK_LIMITS", "much")]);
+        assert!(text.starts_with("`stock.limits` in $MILLWORK_STOCK_LIMITS: invalid type"), "{text}");
+    }
+
+    #[test]
+    fn the_stock_worker_is_bounded_as_listed_ones_are() {
+        let file = "[stock]\nsecrets = [\"KEY\"]\n[stock.limits]\nmemory_mb = 512";
+        let loaded = layers(file, &[], Overrides::default()).unwrap();
+        let worker = loaded.config.fleet().unwrap().remove(0);
+        assert_eq!((worker.limits.memory_mb, worker.secrets), (Some(512), vec!["KEY".to_owned()]));
+        let env = [("MILLWORK_STOCK_LIMITS", "{ open_files = 64 }"), ("MILLWORK_STOCK_TEMP", "no")];
+        let stock = layers(file, &env, Overrides::default()).unwrap().config.stock;
+        assert_eq!((stock.limits.open_files, stock.limits.memory_mb, stock.temp), (Some(64), None, false));
     }
 }

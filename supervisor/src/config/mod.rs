@@ -13,7 +13,9 @@
 //! env = { HF_HOME = "/models" }
 //! ```
 
+mod contain;
 mod layers;
+mod stock;
 mod suggest;
 
 use std::collections::BTreeMap;
@@ -22,7 +24,9 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
+pub use contain::LimitsConfig;
 pub use layers::{Loaded, Origin, Overrides, Setting};
+pub use stock::StockConfig;
 
 /// Everything that can be set. [`Config::default`] is one stock worker: this executable, started again as a worker.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -96,22 +100,6 @@ impl Default for RestartConfig {
     }
 }
 
-/// The worker inside this executable.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct StockConfig {
-    /// Whether it has the `test.*` nodes.
-    pub test_nodes: bool,
-    /// Only these namespaces, where the list is not empty.
-    pub namespaces: Vec<String>,
-    /// Threads for compute; where it is 0, one a core and at least 4.
-    pub threads: usize,
-    /// The folder for files that requests name; where it is empty, the worker's current one.
-    pub workspace: PathBuf,
-    /// Other folders that requests may reach.
-    pub allow_path: Vec<PathBuf>,
-}
-
 /// One program that speaks the protocol, and how many of it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -132,15 +120,28 @@ pub struct WorkerConfig {
     /// Overrides [`Config::max_in_flight`] for each of them.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub max_in_flight: Option<usize>,
-}
-
-/// Gives an option of a command a value, whatever it had.
-fn replace(command: &mut Vec<String>, option: &str, value: String) {
-    if let Some(at) = command.iter().position(|word| word == option) {
-        command.drain(at..command.len().min(at + 2));
-    }
-    command.retain(|word| word.strip_prefix(option).is_none_or(|rest| !rest.starts_with('=')));
-    command.extend([option.to_owned(), value]);
+    /// How much it may take.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub limits: LimitsConfig,
+    /// The supervisor's variables that it is given, `HF_*` for all that begin so; all of them where the list is empty.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub env_allow: Vec<String>,
+    /// Variables of the supervisor that hold secrets: only workers that name them are given them, and they are blotted
+    /// out of logs and errors.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub secrets: Vec<String>,
+    /// Whether each of its processes has a temporary folder of its own, which goes with it.
+    #[serde(default = "yes", skip_serializing_if = "is_yes")]
+    pub temp: bool,
+    /// Whether it reaches only its own files, and no system calls that no worker needs.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub sandbox: bool,
+    /// Other folders and files that it may read in a sandbox.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub sandbox_read: Vec<PathBuf>,
+    /// Other folders and files that it may also change.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub sandbox_write: Vec<PathBuf>,
 }
 
 fn one() -> usize {
@@ -150,6 +151,19 @@ fn one() -> usize {
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "the shape that serde asks for")]
 fn is_one(n: &usize) -> bool {
     *n == 1
+}
+
+fn yes() -> bool {
+    true
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "the shape that serde asks for")]
+fn is_yes(value: &bool) -> bool {
+    *value
+}
+
+fn is_default<T: Default + PartialEq>(value: &T) -> bool {
+    *value == T::default()
 }
 
 /// Why a configuration cannot be used. Each text names the setting and where it stands.
@@ -222,6 +236,13 @@ impl WorkerConfig {
             cwd: None,
             instances: 1,
             max_in_flight: None,
+            limits: LimitsConfig::default(),
+            env_allow: Vec::new(),
+            secrets: Vec::new(),
+            temp: true,
+            sandbox: false,
+            sandbox_read: Vec::new(),
+            sandbox_write: Vec::new(),
         }
     }
 
@@ -233,34 +254,6 @@ impl WorkerConfig {
             Some("millwork") => self.command.get(1).is_some_and(|first| first == "worker"),
             _ => false,
         }
-    }
-}
-
-impl StockConfig {
-    /// The worker as a command: `program worker --stdio` and the options that are set.
-    #[must_use]
-    pub fn command(&self, program: &str) -> Vec<String> {
-        let mut command = vec![program.to_owned(), "worker".to_owned(), "--stdio".to_owned()];
-        self.tell(&mut command);
-        command
-    }
-
-    /// Adds the options that are set to a worker's command, in the place of those that it has.
-    fn tell(&self, command: &mut Vec<String>) {
-        if self.test_nodes && !command.iter().any(|word| word == "--test-nodes") {
-            command.push("--test-nodes".to_owned());
-        }
-        if !self.namespaces.is_empty() {
-            replace(command, "--namespaces", self.namespaces.join(","));
-        }
-        if self.threads > 0 {
-            replace(command, "--threads", self.threads.to_string());
-        }
-        let folder = |path: &PathBuf| path.to_string_lossy().into_owned();
-        if !self.workspace.as_os_str().is_empty() {
-            replace(command, "--workspace", folder(&self.workspace));
-        }
-        command.extend(self.allow_path.iter().flat_map(|path| ["--allow-path".to_owned(), folder(path)]));
     }
 }
 
@@ -287,7 +280,7 @@ impl Config {
             return Ok(self.workers.clone());
         }
         let program = std::env::current_exe().map_err(ConfigError::NoExecutable)?;
-        Ok(vec![WorkerConfig::new("stock", self.stock.command(&program.to_string_lossy()))])
+        Ok(vec![self.stock.worker(&program.to_string_lossy())])
     }
 
     /// Whether every value can be used.
@@ -315,42 +308,23 @@ impl Config {
                 format!("`{}`: instances and max_in_flight must be 1 or more", worker.name)
             } else if self.workers[..index].iter().any(|other| other.name == worker.name) {
                 format!("two workers are called `{}`", worker.name)
+            } else if let Some(problem) = worker.containment_problem() {
+                format!("`{}`: {problem}", worker.name)
             } else {
                 continue;
             };
             return Err(("worker".to_owned(), problem));
         }
-        Ok(())
+        match self.stock.worker("millwork").containment_problem() {
+            Some(problem) => Err(("stock".to_owned(), problem)),
+            None => Ok(()),
+        }
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn the_stock_worker_is_told_what_was_asked_for() {
-        assert_eq!(StockConfig::default().command("mw"), ["mw", "worker", "--stdio"]);
-        let stock = StockConfig {
-            test_nodes: true,
-            namespaces: vec!["a".into(), "b".into()],
-            threads: 3,
-            workspace: "w".into(),
-            allow_path: vec!["x".into(), "y".into()],
-        };
-        let all =
-            "mw worker --stdio --test-nodes --namespaces a,b --threads 3 --workspace w --allow-path x --allow-path y";
-        assert_eq!(stock.command("mw").join(" "), all);
-    }
-
-    #[test]
-    fn options_take_the_place_of_those_that_a_command_has() {
-        let mut command = ["mw", "worker", "--threads", "1", "--namespaces=x", "--stdio"].map(str::to_owned).to_vec();
-        let stock =
-            StockConfig { test_nodes: true, namespaces: vec!["a".into()], threads: 3, ..StockConfig::default() };
-        stock.tell(&mut command);
-        assert_eq!(command, ["mw", "worker", "--stdio", "--test-nodes", "--namespaces", "a", "--threads", "3"]);
-    }
 
     #[test]
     fn what_cannot_work_is_named() {

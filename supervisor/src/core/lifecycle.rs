@@ -92,6 +92,13 @@ impl Core {
         }
     }
 
+    /// What bounds its process is for people to see.
+    pub(super) fn bounded(&mut self, id: WorkerId, bounds: String) {
+        if let Some(worker) = self.workers.get_mut(id) {
+            worker.bounds = bounds;
+        }
+    }
+
     /// An id for a request of the supervisor's own.
     pub(super) fn own_id(&mut self) -> Arc<str> {
         self.next_own_id += 1;
@@ -397,7 +404,9 @@ impl Core {
 fn describe(name: &str, exit: &str, tail: &str, condemned: Option<&Condemned>) -> String {
     let mut text = match condemned {
         Some(condemned) => format!("worker `{name}` was ended because {} ({exit})", condemned.reason),
-        None if exit.contains("SIGKILL") => format!("worker `{name}` died ({exit}; the system may be out of memory)"),
+        None if exit.ends_with("(SIGKILL)") => {
+            format!("worker `{name}` died ({exit}; the system may be out of memory)")
+        }
         None => format!("worker `{name}` died ({exit})"),
     };
     let tail = tail.trim_end();

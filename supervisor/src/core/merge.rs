@@ -117,6 +117,9 @@ pub(super) fn worker_row(worker: &Worker, in_flight: usize, queued: usize, now: 
     if let Some(pid) = worker.pid {
         row.insert("pid".to_owned(), pid.into());
     }
+    if !worker.bounds.is_empty() {
+        row.insert("bounds".to_owned(), worker.bounds.as_str().into());
+    }
     if let Some(error) = &worker.last_error {
         row.insert("last_error".to_owned(), error.as_str().into());
     }

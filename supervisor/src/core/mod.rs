@@ -63,6 +63,12 @@ pub(crate) enum Event {
         run: u32,
         pid: u32,
     },
+    /// What bounds the process that is there, in words.
+    Bounded {
+        worker: WorkerId,
+        run: u32,
+        bounds: String,
+    },
     /// It said READY.
     Ready {
         worker: WorkerId,
@@ -244,6 +250,7 @@ impl Core {
                 }
             }
             Event::Spawned { worker, run, pid } if self.is_current(worker, run) => self.spawned(worker, pid),
+            Event::Bounded { worker, run, bounds } if self.is_current(worker, run) => self.bounded(worker, bounds),
             Event::Ready { worker, run } if self.is_current(worker, run) => self.up(now, worker),
             Event::Frame { worker, run, payload } if self.is_current(worker, run) => self.frame(now, worker, payload),
             Event::Wrote { worker, run, total } if self.is_current(worker, run) => self.wrote(worker, total),
@@ -256,6 +263,7 @@ impl Core {
             Event::Shutdown { at_once } => self.begin_shutdown(now, at_once),
             Event::Tick
             | Event::Spawned { .. }
+            | Event::Bounded { .. }
             | Event::Ready { .. }
             | Event::Frame { .. }
             | Event::Wrote { .. }

@@ -102,6 +102,8 @@ pub(super) struct Worker {
     /// Counts its processes: what comes from an earlier one is void.
     pub(super) run: u32,
     pub(super) pid: Option<u32>,
+    /// What bounds its last process, in words; empty where nothing does.
+    pub(super) bounds: String,
     pub(super) started_at: Millis,
     pub(super) ready_at: Option<Millis>,
     /// The ids that it has been sent and has not ended.
@@ -131,6 +133,7 @@ impl Worker {
             state: WorkerState::Stopped,
             run: 0,
             pid: None,
+            bounds: String::new(),
             started_at: 0,
             ready_at: None,
             in_flight: HashMap::new(),

@@ -19,7 +19,7 @@ use crate::client::{Command, Progress, WorkerChange};
 use crate::config::{Config, WorkerConfig};
 use crate::core::{Answer, Core, Policy, WorkerId};
 use crate::error::Error;
-use crate::process::{Log, Notice, Secrets, Spawner};
+use crate::process::{Log, Notice, Secrets, Spawner, declared_secrets};
 use crate::spare::Spare;
 
 pub(crate) use clients::Clients;
@@ -64,8 +64,10 @@ impl Fleet {
         let core = Core::new(Policy::new(config, limits.max_frame), &groups, prefix);
         let (report, notices) = mpsc::unbounded_channel();
         let secrets = Secrets::default();
-        let spawner =
-            Spawner::start(report, log, secrets.clone()).map_err(Error::io("start a thread for processes"))?;
+        let declared = declared_secrets(specs.iter().map(|spec| &**spec));
+        declared.iter().filter_map(|name| std::env::var(name).ok()).for_each(|secret| secrets.keep(&secret));
+        let spawner = Spawner::start(report, log, secrets.clone(), declared)
+            .map_err(Error::io("start a thread for processes"))?;
         let slots = (0..core.worker_count()).map(|_| Slot::default()).collect();
         let epoch = Instant::now();
         let spare = host.as_ref().map(|host| host.link.spare().clone()).unwrap_or_default();

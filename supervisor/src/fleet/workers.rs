@@ -96,12 +96,14 @@ impl Fleet {
 
     fn adopt(&mut self, worker: WorkerId, run: u32, child: Child) {
         let pid = child.pid();
+        let bounds = child.bounds;
         let Some(slot) = self.slots.get_mut(worker) else { return };
         let link = Link::new(child.stdout, child.stdin, self.limits.max_frame, self.spare.clone());
         *slot = Slot { run, group: Some(child.group), ..Slot::default() };
         match link {
             Ok(link) => {
                 slot.link = Some(link);
+                self.handle(Event::Bounded { worker, run, bounds });
                 self.handle(Event::Spawned { worker, run, pid });
             }
             Err(error) => {
@@ -161,7 +163,7 @@ impl Fleet {
                     if let Some(link) = self.link(worker) {
                         link.close_input();
                     }
-                    let cause = stray(claimed, max, &head);
+                    let cause = stray(claimed, max, &self.secrets.redact(&head));
                     self.handle(Event::Broken { worker, run, cause });
                     break;
                 }

@@ -1,4 +1,4 @@
-//! The secrets that requests bring, and lines without them. Who says the lines, and where they go, is not known here.
+//! The secrets that requests bring and that the environment holds, and lines without them. Who says the lines, and where they go, is not known here.
 
 use std::borrow::Cow;
 use std::collections::VecDeque;
@@ -20,29 +20,48 @@ pub(crate) struct Secrets(Arc<RwLock<Known>>);
 
 #[derive(Debug, Default)]
 struct Known {
+    /// Never forgotten.
+    kept: Vec<Box<str>>,
     texts: VecDeque<Box<str>>,
     finder: Option<AhoCorasick>,
 }
 
+impl Known {
+    fn all(&self) -> impl Iterator<Item = &str> {
+        self.kept.iter().chain(&self.texts).map(|text| &**text)
+    }
+}
+
 impl Secrets {
-    /// Takes note of a secret. One of several lines is as many secrets, since output comes in lines.
+    /// Takes note of a secret, until many others have come. One of several lines is as many secrets, since output comes
+    /// in lines.
     pub(crate) fn learn(&self, secret: &str) {
+        self.note(secret, |known, text| {
+            known.texts.push_back(text);
+            if known.texts.len() > MOST {
+                known.texts.pop_front();
+            }
+        });
+    }
+
+    /// Takes note of a secret for good.
+    pub(crate) fn keep(&self, secret: &str) {
+        self.note(secret, |known, text| known.kept.push(text));
+    }
+
+    fn note(&self, secret: &str, add: impl Fn(&mut Known, Box<str>)) {
         // As it is, and as logs quote it.
         let quoted = [format!("{secret:?}"), serde_json::Value::from(secret).to_string()];
         let quoted = quoted.iter().filter_map(|text| text.get(1..text.len() - 1));
         let spoken = secret.lines().map(str::trim).chain(quoted.filter(|text| *text != secret));
         for line in spoken.filter(|line| line.len() >= SHORTEST) {
-            if self.0.read().texts.iter().any(|text| **text == *line) {
+            if self.0.read().all().any(|text| text == line) {
                 continue;
             }
             let mut known = self.0.write();
-            known.texts.push_back(line.into());
-            if known.texts.len() > MOST {
-                known.texts.pop_front();
-            }
-            let texts = known.texts.iter().map(|text| &**text);
+            add(&mut known, line.into());
             // The longest: one secret may begin with another.
-            known.finder = AhoCorasick::builder().match_kind(MatchKind::LeftmostLongest).build(texts).ok();
+            known.finder = AhoCorasick::builder().match_kind(MatchKind::LeftmostLongest).build(known.all()).ok();
         }
     }
 
@@ -51,7 +70,7 @@ impl Secrets {
         let known = self.0.read();
         match &known.finder {
             Some(finder) if finder.is_match(line) => {
-                let blots = vec![BLOT; known.texts.len()];
+                let blots = vec![BLOT; known.all().count()];
                 Cow::Owned(finder.replace_all_bytes(line, &blots))
             }
             _ => Cow::Borrowed(line),
@@ -77,8 +96,9 @@ mod tests {
     #[test]
     fn the_oldest_are_forgotten() {
         let secrets = Secrets::default();
+        secrets.keep("for good");
         (0..=MOST).for_each(|i| secrets.learn(&format!("secret {i:04}")));
-        assert_eq!(&*secrets.redact(b"secret 0000, secret 0001, secret 0256"), b"secret 0000, ***, ***");
+        assert_eq!(&*secrets.redact(b"secret 0000, secret 0001, secret 0256, for good"), b"secret 0000, ***, ***, ***");
         assert_eq!(secrets.0.read().texts.len(), MOST);
     }
 }

@@ -1,18 +1,24 @@
-//! The end of a process: signals to its group while it is ours, and reaping it, on a thread per process.
+//! The end of a process: signals to its group while it is ours, watching it, and reaping it, on a thread per process.
 
+use std::convert::Infallible;
 use std::io;
+use std::os::fd::{AsFd, OwnedFd};
 use std::sync::Arc;
+use std::sync::mpsc::Sender;
 use std::thread;
 use std::time::Duration;
 
 use nix::errno::Errno;
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::signal::{Signal, killpg};
 use nix::sys::wait::{Id, WaitPidFlag, WaitStatus, waitid, waitpid};
 use nix::unistd::Pid;
 use parking_lot::Mutex;
+use rustix::process::PidfdFlags;
 use tokio::sync::mpsc;
 
 use super::Notice;
+use super::contain::Enclosure;
 use super::stderr::Tail;
 
 /// How long the rest of a dead process's stderr may take to arrive.
@@ -23,12 +29,19 @@ const STACK: usize = 256 << 10;
 #[derive(Debug)]
 pub(crate) struct ProcessGroup {
     pid: Pid,
-    is_ours: Mutex<bool>,
+    state: Mutex<State>,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct State {
+    is_ours: bool,
+    /// Whether it was sent SIGKILL from here.
+    was_killed: bool,
 }
 
 impl ProcessGroup {
     pub(super) fn new(pid: u32) -> Self {
-        Self { pid: Pid::from_raw(pid.cast_signed()), is_ours: Mutex::new(true) }
+        Self { pid: Pid::from_raw(pid.cast_signed()), state: Mutex::new(State { is_ours: true, was_killed: false }) }
     }
 
     pub(super) fn pid(&self) -> u32 {
@@ -37,8 +50,9 @@ impl ProcessGroup {
 
     /// Sends a signal to the whole group, unless the number may belong to somebody else by now.
     pub(super) fn signal(&self, signal: Signal) {
-        let is_ours = self.is_ours.lock();
-        if *is_ours {
+        let mut state = self.state.lock();
+        if state.is_ours {
+            state.was_killed |= signal == Signal::SIGKILL;
             // The only error that can occur is that the group has ended already.
             let _ = killpg(self.pid, signal);
         }
@@ -46,8 +60,8 @@ impl ProcessGroup {
 
     /// Ends what is left of the group and reaps the process.
     pub(super) fn end(&self) -> Option<WaitStatus> {
-        let mut is_ours = self.is_ours.lock();
-        if !std::mem::replace(&mut *is_ours, false) {
+        let mut state = self.state.lock();
+        if !std::mem::replace(&mut state.is_ours, false) {
             return None;
         }
         let _ = killpg(self.pid, Signal::SIGKILL);
@@ -66,15 +80,37 @@ pub(super) fn watch(
     worker: usize,
     run: u32,
     tail: Arc<Tail>,
+    (mut enclosure, something_left): (Enclosure, Sender<Infallible>),
     notices: mpsc::UnboundedSender<Notice>,
 ) -> io::Result<()> {
     thread::Builder::new().name("waiter".to_owned()).stack_size(STACK).spawn(move || {
         // Without reaping: as long as the process is a zombie, its number and its group's cannot be given to others.
+        let process = descriptor(group.pid);
+        let is_gone = |limit| process.as_ref().is_none_or(|process| is_ready(process, limit));
+        let excess = enclosure.watch(is_gone, || group.signal(Signal::SIGKILL));
         while waitid(Id::Pid(group.pid), WaitPidFlag::WEXITED | WaitPidFlag::WNOWAIT) == Err(Errno::EINTR) {}
-        let exit = describe(group.end());
+        let was_killed = group.state.lock().was_killed;
+        let status = group.end();
+        let cause = excess.or_else(|| enclosure.cause(status, was_killed));
+        let exit = describe(status) + &cause.map(|cause| format!(": {cause}")).unwrap_or_default();
+        enclosure.sweep();
         let _ = notices.send(Notice::Exited { worker, run, exit, tail: tail.take(STDERR_PATIENCE) });
+        enclosure.remove();
+        drop(something_left);
     })?;
     Ok(())
+}
+
+/// A descriptor that can be read once the process has ended. A system before Linux 5.3 has none: there, processes are
+/// waited for and not watched.
+fn descriptor(pid: Pid) -> Option<OwnedFd> {
+    rustix::process::pidfd_open(rustix::process::Pid::from_raw(pid.as_raw())?, PidfdFlags::empty()).ok()
+}
+
+fn is_ready(process: &OwnedFd, limit: Duration) -> bool {
+    let mut fds = [PollFd::new(process.as_fd(), PollFlags::POLLIN)];
+    let limit = PollTimeout::try_from(limit).unwrap_or(PollTimeout::MAX);
+    poll(&mut fds, limit).is_ok_and(|ready| ready > 0)
 }
 
 fn describe(status: Option<WaitStatus>) -> String {
