@@ -5,7 +5,6 @@ use millwork_protocol::{Envelope, Frame, Limits, Map};
 
 use super::state::{WorkerId, WorkerState};
 use super::{Answer, Core, Millis, Outcome, Owner, Place, Request, RequestKey, merge};
-use crate::client::Route;
 
 /// How long a worker may take to tell its status before the last known one is used.
 const STATUS_WAIT: Millis = 5000;
@@ -33,19 +32,9 @@ impl Core {
         let parent = self.requests.insert(request, &mut self.timers);
         for worker in &workers {
             let id = self.own_id();
-            let part = Request {
-                owner: Owner::Part(parent, *worker),
-                frame: Some(Frame::message(&kind, Some(&id), &data)),
-                id,
-                kind: kind.clone(),
-                route: Route::default(),
-                place: Place::Waiting,
-                fingerprint: 0,
-                // Before the whole is due, so that it can still be answered.
-                due: limit.saturating_sub(1).max(now),
-                cancel: None,
-                overdue: false,
-            };
+            // Before the whole is due, so that it can still be answered.
+            let due = limit.saturating_sub(1).max(now);
+            let part = Request::own(Owner::Part(parent, *worker), id, kind.clone(), &data, due);
             let key = self.requests.insert(part, &mut self.timers);
             self.send(key, *worker);
         }

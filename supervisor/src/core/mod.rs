@@ -4,6 +4,7 @@
 
 mod answers;
 mod gather;
+mod handshake;
 mod lifecycle;
 mod merge;
 mod poison;
@@ -11,6 +12,7 @@ mod policy;
 mod queue;
 mod requests;
 mod routing;
+mod shutdown;
 mod state;
 #[cfg(test)]
 mod tests;
@@ -29,10 +31,10 @@ pub(crate) use state::WorkerId;
 pub use state::WorkerState;
 
 use crate::client::Route;
-use lifecycle::Shutdown;
 use poison::Poison;
 use requests::{Cause, Owner, Place, Request, RequestKey, Requests};
 use routing::Inventory;
+use shutdown::Shutdown;
 use state::Worker;
 use timers::{Timer, Timers};
 

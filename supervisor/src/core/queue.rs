@@ -4,8 +4,8 @@ use millwork_protocol::Frame;
 use millwork_protocol::Map;
 use millwork_protocol::message::{ErrorData, ErrorKind};
 
-use super::lifecycle::Shutdown;
 use super::routing::Decision;
+use super::shutdown::Shutdown;
 use super::state::WorkerId;
 use super::{Answer, Cause, Core, Incoming, Millis, Owner, Place, Request, RequestKey};
 

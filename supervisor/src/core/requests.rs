@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use millwork_protocol::{Bytes, Frame};
+use millwork_protocol::{Bytes, Frame, Map};
 
 use super::poison::Fingerprint;
 use super::policy::Millis;
@@ -71,6 +71,22 @@ pub(super) struct Request {
 }
 
 impl Request {
+    /// One of the supervisor's own.
+    pub(super) fn own(owner: Owner, id: Arc<str>, kind: Arc<str>, data: &Map, due: Millis) -> Self {
+        Self {
+            owner,
+            frame: Some(Frame::message(&kind, Some(&id), data)),
+            id,
+            kind,
+            route: Route::default(),
+            place: Place::Waiting,
+            fingerprint: 0,
+            due,
+            cancel: None,
+            overdue: false,
+        }
+    }
+
     /// What it is called in texts.
     pub(super) fn label(&self) -> &str {
         self.route.node_type.as_deref().unwrap_or(&self.kind)

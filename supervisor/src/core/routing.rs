@@ -227,6 +227,18 @@ impl Core {
         Some(why.unwrap_or_else(|| format!("worker `{}` is not ready", group.name)))
     }
 
+    /// The inventory, with workers that are still starting as load errors.
+    pub(super) fn inventory_so_far(&self) -> Map {
+        let mut discover = self.inventory.discover.clone();
+        let late = self.workers.iter().filter(|worker| !worker.attempted);
+        let errors = late.map(|worker| LoadError::new(&*worker.name, "start", "StillStarting", "it is still starting"));
+        let errors: Vec<Value> = errors.map(|error| error.into_map().into()).collect();
+        if let Some(Value::List(all)) = discover.get_mut("load_errors") {
+            all.extend(errors);
+        }
+        discover
+    }
+
     /// Merges the inventories again after one has changed.
     pub(super) fn rebuild_inventory(&mut self) {
         self.inventory = Inventory::build(&self.workers, &self.groups);
