@@ -54,7 +54,8 @@ const OTHERS: [&str; 9] = [
 ];
 
 /// Keys of a `[[worker]]`, for suggestions.
-const WORKER_KEYS: [&str; 6] = ["name", "command", "env", "cwd", "instances", "max_in_flight"];
+const WORKER_KEYS: [&str; 9] =
+    ["name", "command", "env", "cwd", "instances", "max_in_flight", "idle_stop_ms", "recycle", "pool"];
 
 /// Where a value came from.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -500,5 +501,10 @@ mod tests {
         assert!(error("stock.namespaces = 3", &[]).ends_with("expected a list"));
         let text = error("[[worker]]\nname = \"a\"\ncommand = [\"x\"]\n[[worker]]\nname = \"b\"", &[]);
         assert!(text.contains("worker 2 (b): missing field `command`"), "{text}");
+        let worker = |setting: &str| error(&format!("[[worker]]\nname = \"a\"\ncommand = [\"x\"]\n{setting}"), &[]);
+        let text = worker("instances = \"many\"");
+        assert!(text.contains("expected a whole number, \"auto\", or a table such as { min = 1, max = 4 }"), "{text}");
+        let text = worker("recycle = { max_request = 5 }");
+        assert!(text.contains("unknown field `max_request`") && text.contains("`max_requests`"), "{text}");
     }
 }

@@ -14,6 +14,7 @@
 //! ```
 
 mod layers;
+mod pool;
 mod suggest;
 
 use std::collections::BTreeMap;
@@ -23,6 +24,8 @@ use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 pub use layers::{Loaded, Origin, Overrides, Setting};
+pub(crate) use pool::MOST_IN_A_POOL;
+pub use pool::{Auto, Instances, Range, RecycleConfig};
 
 /// Everything that can be set. [`Config::default`] is one stock worker: this executable, started again as a worker.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -126,12 +129,21 @@ pub struct WorkerConfig {
     /// The folder it starts in; the supervisor's own where it is not given.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cwd: Option<PathBuf>,
-    /// How many processes of it, 1 or more; the least busy one gets the next request.
-    #[serde(default = "one", skip_serializing_if = "is_one")]
-    pub instances: usize,
+    /// How many processes of it; the least busy one gets the next request.
+    #[serde(default, skip_serializing_if = "pool::is_one")]
+    pub instances: Instances,
     /// Overrides [`Config::max_in_flight`] for each of them.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub max_in_flight: Option<usize>,
+    /// How long a process beyond the least number may have nothing to do before it is stopped, in milliseconds; 0 for ever.
+    #[serde(default = "pool::idle_stop", skip_serializing_if = "pool::is_idle_stop")]
+    pub idle_stop_ms: u64,
+    /// When a process is replaced although nothing is wrong with it.
+    #[serde(default, skip_serializing_if = "pool::is_default")]
+    pub recycle: RecycleConfig,
+    /// Workers with the same word here are alternatives: what several of them have goes to whichever is free.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pool: Option<String>,
 }
 
 /// Gives an option of a command a value, whatever it had.
@@ -141,15 +153,6 @@ fn replace(command: &mut Vec<String>, option: &str, value: String) {
     }
     command.retain(|word| word.strip_prefix(option).is_none_or(|rest| !rest.starts_with('=')));
     command.extend([option.to_owned(), value]);
-}
-
-fn one() -> usize {
-    1
-}
-
-#[expect(clippy::trivially_copy_pass_by_ref, reason = "the shape that serde asks for")]
-fn is_one(n: &usize) -> bool {
-    *n == 1
 }
 
 /// Why a configuration cannot be used. Each text names the setting and where it stands.
@@ -220,8 +223,22 @@ impl WorkerConfig {
             command: command.into_iter().map(Into::into).collect(),
             env: BTreeMap::new(),
             cwd: None,
-            instances: 1,
+            instances: Instances::ONE,
             max_in_flight: None,
+            idle_stop_ms: pool::idle_stop(),
+            recycle: RecycleConfig::default(),
+            pool: None,
+        }
+    }
+
+    /// What is wrong with its numbers.
+    fn problem(&self) -> Option<String> {
+        match self.instances.range() {
+            (_, 0) => Some("instances must be 1 or more, and so must the `max` of a range".to_owned()),
+            (min, max) if min > max => Some(format!("instances: `min` is {min}, which is more than `max`, {max}")),
+            _ if self.max_in_flight == Some(0) => Some("max_in_flight must be 1 or more".to_owned()),
+            _ if self.pool.as_deref() == Some("") => Some("pool must not be empty; leave it out for none".to_owned()),
+            _ => None,
         }
     }
 
@@ -306,15 +323,18 @@ impl Config {
         if let Some((key, _)) = positive.iter().find(|(_, value)| *value == 0) {
             return Err(((*key).to_owned(), "must be 1 or more".to_owned()));
         }
+        let in_pool = |name: &String| self.workers.iter().filter(|other| other.pool.as_ref() == Some(name)).count();
         for (index, worker) in self.workers.iter().enumerate() {
             let problem = if worker.name.is_empty() {
                 "has no name".to_owned()
             } else if worker.command.first().is_none_or(String::is_empty) {
                 format!("`{}` has an empty command", worker.name)
-            } else if worker.instances == 0 || worker.max_in_flight == Some(0) {
-                format!("`{}`: instances and max_in_flight must be 1 or more", worker.name)
+            } else if let Some(problem) = worker.problem() {
+                format!("`{}`: {problem}", worker.name)
             } else if self.workers[..index].iter().any(|other| other.name == worker.name) {
                 format!("two workers are called `{}`", worker.name)
+            } else if let Some(name) = worker.pool.as_ref().filter(|name| in_pool(name) > MOST_IN_A_POOL) {
+                format!("more than {MOST_IN_A_POOL} workers are in the pool `{name}`; divide it")
             } else {
                 continue;
             };
@@ -359,6 +379,14 @@ mod tests {
         assert_eq!(same.validate().unwrap_err().1, "two workers are called `a`");
         let empty = Config::with_workers([WorkerConfig::new("a", [""; 0])]);
         assert_eq!(empty.validate().unwrap_err().1, "`a` has an empty command");
+        let with = |instances: Instances| {
+            let worker = WorkerConfig { instances, ..WorkerConfig::new("a", ["x"]) };
+            Config::with_workers([worker]).validate().map_err(|(_, text)| text)
+        };
+        assert!(with(0.into()).unwrap_err().starts_with("`a`: instances must be 1 or more"));
+        let range = |min, max| with(Instances::Range(Range { min, max }));
+        assert_eq!(range(3, 2).unwrap_err(), "`a`: instances: `min` is 3, which is more than `max`, 2");
+        assert_eq!((range(0, 1), with(Instances::Auto(Auto::Auto))), (Ok(()), Ok(())));
         let zero = Config { max_in_flight: 0, ..Config::default() };
         assert_eq!(zero.validate().unwrap_err(), ("max_in_flight".to_owned(), "must be 1 or more".to_owned()));
     }

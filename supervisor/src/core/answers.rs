@@ -58,6 +58,7 @@ impl Core {
         worker.in_flight.remove(id);
         let group = worker.group;
         let Some(request) = self.requests.take(key, &mut self.timers) else { return };
+        let is_hosts = matches!(request.owner, Owner::Host(_));
         match request.owner {
             Owner::Host(_) => {
                 self.poison.acquit(request.fingerprint);
@@ -77,7 +78,13 @@ impl Core {
             Owner::Part(parent, worker) => self.part_done(now, parent, worker, decode(&payload)),
             Owner::Handshake(worker) => self.learn(now, worker, &request.kind, decode(&payload)),
         }
-        self.pump(group);
+        if is_hosts {
+            self.served(now, from);
+        }
+        self.dismiss(now, from);
+        if let Some(pool) = self.groups.get(group).map(|group| group.home.pool) {
+            self.pump(now, pool);
+        }
     }
 }
 

@@ -83,10 +83,27 @@ impl Core {
             worker.ready_at = Some(now);
             worker.attempted = true;
             let group = worker.group;
+            worker.idle_since = now;
             self.change(id, WorkerState::Ready, None);
+            self.watch_over(now, id, group);
+            self.succeeded(now, id, group);
             self.rebuild_inventory();
             self.release_waiting(now);
-            self.pump(group);
+            if let Some(pool) = self.groups.get(group).map(|group| group.home.pool) {
+                self.pump(now, pool);
+            }
+        }
+    }
+
+    /// Sets the timers that run while it is ready.
+    fn watch_over(&mut self, now: Millis, id: WorkerId, group: usize) {
+        let Some(policy) = self.groups.get(group).map(|group| &group.policy) else { return };
+        let (idle, age) = (policy.idle_stop, policy.recycle.max_age_ms);
+        if idle > 0 && policy.min < policy.max {
+            self.watch(id, Watch::Idle, now.saturating_add(idle));
+        }
+        if age > 0 {
+            self.watch(id, Watch::Age, now.saturating_add(age));
         }
     }
 }

@@ -4,8 +4,7 @@
 use millwork_protocol::message::{ErrorData, ErrorKind};
 
 use super::policy::Next;
-use super::shutdown::Shutdown;
-use super::state::{Condemned, Known, WorkerId, WorkerState};
+use super::state::{After, Condemned, WorkerId, WorkerState};
 use super::timers::Watch;
 use super::{Action, Answer, Cause, Core, Millis, Owner, Request, RequestKey, Timer};
 
@@ -25,14 +24,7 @@ impl Core {
     /// Starts a worker's next process.
     pub(super) fn start(&mut self, now: Millis, id: WorkerId) {
         let Some(worker) = self.workers.get_mut(id) else { return };
-        worker.run += 1;
-        worker.restarts = worker.run - 1;
-        worker.pid = None;
-        worker.started_at = now;
-        worker.ready_at = None;
-        worker.sent = 0;
-        worker.learning = Known::default();
-        worker.condemned = None;
+        worker.reset(now);
         let run = worker.run;
         self.change(id, WorkerState::Starting, None);
         self.watch(id, Watch::Ready, now.saturating_add(self.policy.ready_timeout));
@@ -100,6 +92,8 @@ impl Core {
             (Watch::Closed, state) if state.is_alive() => self.broken(now, id, "it closed its stdout".to_owned()),
             (Watch::Deaf, state) if state.is_alive() => self.condemn(now, id, "it closed its stdin".to_owned(), true),
             (Watch::Kill, state) if state.is_alive() => self.kill(id),
+            (Watch::Idle, _) => self.idle_due(now, id),
+            (Watch::Age, _) => self.age_due(now, id),
             (Watch::Restart, WorkerState::BackingOff | WorkerState::Failed) => self.start(now, id),
             _ => {}
         }
@@ -116,11 +110,16 @@ impl Core {
         let mut keys: Vec<RequestKey> = worker.in_flight.drain().map(|(_, key)| key).collect();
         keys.sort_unstable();
         let condemned = worker.condemned.take();
+        let leaving = worker.leaving.take();
+        // One that was let go has nothing to be blamed for, however it ends.
+        let is_expected = leaving.is_some() && condemned.as_ref().is_some_and(|c| !c.is_crash) && keys.is_empty();
         let uptime = worker.ready_at.take().map_or(0, |at| now.saturating_sub(at));
         let group = worker.group;
         let first_attempt = !std::mem::replace(&mut worker.attempted, true);
         let death = describe(&worker.name, exit, tail, condemned.as_ref());
-        worker.last_error = Some(death.clone());
+        if !is_expected {
+            worker.last_error = Some(death.clone());
+        }
 
         self.blame(now, &keys, condemned.is_none());
         let mut again = Vec::new();
@@ -135,17 +134,35 @@ impl Core {
                 self.bury(now, request, &death, condemned.as_ref());
             }
         }
-        self.requeue(&again, group);
-        self.succeed(now, id, uptime, condemned.as_ref(), death);
+        self.requeue(&again);
+        match leaving {
+            Some(After::Rest) if self.is_running() => self.rest(id, group),
+            Some(After::Restart) if is_expected && self.is_running() => self.start(now, id),
+            _ => self.succeed(now, id, uptime, condemned.as_ref(), death),
+        }
+        self.settle(now, group);
         if first_attempt || self.workers.get(id).is_some_and(|worker| !worker.counts()) {
             self.rebuild_inventory();
         }
         if first_attempt {
             self.release_waiting(now);
         }
-        match self.hopeless(group) {
-            Some(error) => self.fail_queue(group, &error),
-            None => self.pump(group),
+        if let Some(pool) = self.groups.get(group).map(|group| group.home.pool) {
+            self.fail_hopeless(pool);
+            self.pump(now, pool);
+        }
+    }
+
+    /// A worker that left has gone. What it told is kept where nobody else of its group has told anything.
+    fn rest(&mut self, id: WorkerId, group: usize) {
+        self.change(id, WorkerState::Idle, None);
+        let Some(group) = self.groups.get_mut(group) else { return };
+        group.successor = group.successor.filter(|successor| *successor != id);
+        let knows = |other: &WorkerId| self.workers.get(*other).is_some_and(|worker| worker.known.is_some());
+        if group.workers.iter().any(|other| *other != id && knows(other))
+            && let Some(worker) = self.workers.get_mut(id)
+        {
+            worker.known = None;
         }
     }
 
@@ -186,7 +203,7 @@ impl Core {
 
     /// Decides what becomes of a worker whose process is gone.
     fn succeed(&mut self, now: Millis, id: WorkerId, uptime: Millis, condemned: Option<&Condemned>, death: String) {
-        if matches!(self.shutdown, Shutdown::Stopping | Shutdown::Stopped) {
+        if !self.is_running() {
             return self.change(id, WorkerState::Stopped, None);
         }
         if condemned.is_some_and(|condemned| !condemned.is_crash) {

@@ -117,6 +117,9 @@ pub(super) fn worker_row(worker: &Worker, in_flight: usize, queued: usize, now: 
     if let Some(pid) = worker.pid {
         row.insert("pid".to_owned(), pid.into());
     }
+    if let Some(bytes) = worker.rss_bytes.filter(|_| worker.state.is_alive()) {
+        row.insert("rss_bytes".to_owned(), bytes.into());
+    }
     if let Some(error) = &worker.last_error {
         row.insert("last_error".to_owned(), error.as_str().into());
     }

@@ -1,6 +1,6 @@
 //! The numbers that the state machine goes by, and when a crashed worker is started again.
 
-use crate::config::{Config, RestartConfig};
+use crate::config::{Config, RecycleConfig, RestartConfig, WorkerConfig};
 
 /// Milliseconds on a clock that only goes forward.
 pub(crate) type Millis = u64;
@@ -33,6 +33,35 @@ impl Policy {
             shutdown_grace: config.shutdown_grace_ms,
             restart: config.restart.clone(),
             max_frame,
+        }
+    }
+}
+
+/// One entry of the configuration, as the state machine uses it.
+#[derive(Debug, Clone)]
+pub(crate) struct GroupPolicy {
+    pub(crate) name: String,
+    /// Groups of one pool are alternatives for what several of them have.
+    pub(crate) pool: Option<String>,
+    pub(crate) min: usize,
+    pub(crate) max: usize,
+    pub(crate) max_in_flight: usize,
+    /// How long a worker beyond the least number has nothing to do before it is stopped; 0 for ever.
+    pub(crate) idle_stop: Millis,
+    pub(crate) recycle: RecycleConfig,
+}
+
+impl GroupPolicy {
+    pub(crate) fn new(worker: &WorkerConfig, config: &Config) -> Self {
+        let (min, max) = worker.instances.range();
+        Self {
+            name: worker.name.clone(),
+            pool: worker.pool.clone(),
+            min,
+            max,
+            max_in_flight: worker.max_in_flight.unwrap_or(config.max_in_flight),
+            idle_stop: worker.idle_stop_ms,
+            recycle: worker.recycle.clone(),
         }
     }
 }

@@ -4,6 +4,7 @@ use millwork_protocol::Frame;
 use millwork_protocol::Map;
 use millwork_protocol::message::{ErrorData, ErrorKind};
 
+use super::pool::Home;
 use super::routing::Decision;
 use super::shutdown::Shutdown;
 use super::state::WorkerId;
@@ -30,6 +31,7 @@ impl Core {
             due: now.saturating_add(timeout),
             cancel: None,
             overdue: false,
+            home: Home::default(),
         };
         if let Some(error) = self.objection(now, &request) {
             return request.end(Answer::Error(error), &mut self.out);
@@ -57,7 +59,7 @@ impl Core {
     /// Sends a request on its way, for the first time or again. Its timer runs while it is in the table.
     fn route(&mut self, now: Millis, request: Request) {
         match self.decide(&request) {
-            Decision::Group(group) => self.enqueue(request, group),
+            Decision::Home(home) => self.enqueue(now, request, home),
             Decision::Gather => self.gather(now, request),
             Decision::Answer(answer) => request.end(answer, &mut self.out),
             Decision::Wait if self.is_full() => self.refuse_overload(request),
@@ -69,7 +71,7 @@ impl Core {
     }
 
     fn is_full(&self) -> bool {
-        let queued: usize = self.groups.iter().map(|group| group.queue.len()).sum();
+        let queued: usize = self.pools.iter().map(|pool| pool.queue.len()).sum();
         queued + self.waiting.len() >= self.policy.max_queued
     }
 
@@ -78,62 +80,31 @@ impl Core {
         request.end(Answer::Error(ErrorData::new(ErrorKind::Overloaded, text)), &mut self.out);
     }
 
-    fn enqueue(&mut self, mut request: Request, group: usize) {
+    fn enqueue(&mut self, now: Millis, mut request: Request, home: Home) {
         if request.id.is_empty() {
             let text = format!("{}: request_id must be text and not empty", request.kind);
             return request.end(Answer::Error(ErrorData::new(ErrorKind::InvalidInput, text)), &mut self.out);
         }
-        if let Some(error) = self.hopeless(group) {
+        if let Some(error) = self.hopeless(home) {
             return request.end(Answer::Error(error), &mut self.out);
         }
-        let queue_is_empty = self.groups.get(group).is_none_or(|group| group.queue.is_empty());
-        request.place = Place::Queued(group);
-        match self.pick(group, &request.id).filter(|_| queue_is_empty) {
+        let queue_is_empty = self.pools.get(home.pool).is_none_or(|pool| pool.queue.is_empty());
+        request.home = home;
+        request.place = Place::Queued;
+        match self.pick(&request).filter(|_| queue_is_empty) {
             Some(worker) => {
                 let key = self.requests.insert(request, &mut self.timers);
                 self.send(key, worker);
             }
             None if self.is_full() => self.refuse_overload(request),
             None => {
+                let flow = request.flow();
                 let key = self.requests.insert(request, &mut self.timers);
-                if let Some(group) = self.groups.get_mut(group) {
-                    group.queue.push_back(key);
+                if let Some(pool) = self.pools.get_mut(home.pool) {
+                    pool.queue.push(flow, key);
                 }
-                self.pump(group);
+                self.pump(now, home.pool);
             }
-        }
-    }
-
-    /// Why nothing can be sent to a group any more, if so.
-    pub(super) fn hopeless(&self, group: usize) -> Option<ErrorData> {
-        let group = self.groups.get(group)?;
-        let mut members = group.workers.iter().filter_map(|id| self.workers.get(*id));
-        if members.clone().any(|worker| worker.counts()) {
-            return None;
-        }
-        let why =
-            members.find_map(|worker| worker.last_error.clone()).unwrap_or_else(|| "it has been stopped".to_owned());
-        let text = format!("worker `{}` is not available: {why}", group.name);
-        Some(ErrorData::new(ErrorKind::Unavailable, text))
-    }
-
-    /// The least busy worker of a group that takes a request with this id now.
-    fn pick(&self, group: usize, id: &str) -> Option<WorkerId> {
-        let members = self.groups.get(group)?.workers.iter().copied();
-        let free = members.filter_map(|id| Some((id, self.workers.get(id)?))).filter(|(_, worker)| worker.takes(id));
-        free.min_by_key(|(_, worker)| worker.in_flight.len()).map(|(id, _)| id)
-    }
-
-    /// Sends what waits for a group as far as its workers have room.
-    pub(super) fn pump(&mut self, group: usize) {
-        while let Some(key) = self.groups.get(group).and_then(|group| group.queue.front().copied()) {
-            let Some(request) = self.requests.get(key) else {
-                self.groups.get_mut(group).map(|group| group.queue.pop_front());
-                continue;
-            };
-            let Some(worker) = self.pick(group, &request.id) else { return };
-            self.groups.get_mut(group).map(|group| group.queue.pop_front());
-            self.send(key, worker);
         }
     }
 
@@ -187,9 +158,9 @@ impl Core {
     fn drop_unsent(&mut self, key: RequestKey, cause: Cause) {
         let Some(request) = self.requests.take(key, &mut self.timers) else { return };
         match request.place {
-            Place::Queued(group) => {
-                if let Some(group) = self.groups.get_mut(group) {
-                    group.queue.retain(|other| *other != key);
+            Place::Queued => {
+                if let Some(pool) = self.pools.get_mut(request.home.pool) {
+                    pool.queue.remove(request.flow(), key);
                 }
             }
             Place::Waiting => self.waiting.retain(|other| *other != key),
@@ -248,20 +219,21 @@ impl Core {
         }
     }
 
-    /// Puts requests that had not begun back to the head of their queue, in their order.
-    pub(super) fn requeue(&mut self, keys: &[RequestKey], group: usize) {
+    /// Puts requests that had not begun back to the head of their lines, in their order.
+    pub(super) fn requeue(&mut self, keys: &[RequestKey]) {
         for key in keys.iter().rev() {
-            if let (Some(request), Some(group_)) = (self.requests.get_mut(*key), self.groups.get_mut(group)) {
-                request.place = Place::Queued(group);
-                group_.queue.push_front(*key);
+            if let Some(request) = self.requests.get_mut(*key)
+                && let Some(pool) = self.pools.get_mut(request.home.pool)
+            {
+                request.place = Place::Queued;
+                pool.queue.put_back(request.flow(), *key);
             }
         }
     }
 
-    /// Fails what waits for a group that will not come back.
-    pub(super) fn fail_queue(&mut self, group: usize, error: &ErrorData) {
-        let queue = self.groups.get_mut(group).map(|group| std::mem::take(&mut group.queue));
-        for key in queue.into_iter().flatten() {
+    /// Fails requests that have been taken out of their queue.
+    pub(super) fn fail(&mut self, keys: Vec<RequestKey>, error: &ErrorData) {
+        for key in keys {
             if let Some(request) = self.requests.take(key, &mut self.timers) {
                 request.end(Answer::Error(error.clone()), &mut self.out);
             }

@@ -5,12 +5,13 @@ use std::sync::Arc;
 
 use millwork_protocol::{Bytes, Frame, Map};
 
+use super::fairness::Flow;
 use super::poison::Fingerprint;
 use super::policy::Millis;
+use super::pool::Home;
 use super::state::WorkerId;
 use super::timers::{Timer, Timers};
-use super::{Action, Answer, Outcome};
-use crate::client::Route;
+use super::{Action, Answer, Outcome, Route};
 
 /// Whoever sends requests: the pipe, or the Rust clients in this process. Ids of two hosts never meet.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -34,8 +35,8 @@ pub(super) enum Owner {
 pub(super) enum Place {
     /// It waits for the first attempt to start of some worker to end.
     Waiting,
-    /// It waits for a worker of a group.
-    Queued(usize),
+    /// It waits for a worker of its home.
+    Queued,
     /// A worker has it. `start` is where its first byte stands in all that was ever sent to this run of the worker.
     Sent { worker: WorkerId, start: u64 },
     /// Several workers have a part of it.
@@ -60,6 +61,8 @@ pub(super) struct Request {
     pub(super) kind: Arc<str>,
     pub(super) route: Route,
     pub(super) place: Place,
+    /// Where it may go, once that is known.
+    pub(super) home: Home,
     /// The encoded request, until its first byte has been written.
     pub(super) frame: Option<Frame>,
     pub(super) fingerprint: Fingerprint,
@@ -80,11 +83,21 @@ impl Request {
             kind,
             route: Route::default(),
             place: Place::Waiting,
+            home: Home::default(),
             fingerprint: 0,
             due,
             cancel: None,
             overdue: false,
         }
+    }
+
+    /// The line that it waits in.
+    pub(super) fn flow(&self) -> Flow {
+        let host = match self.owner {
+            Owner::Host(host) => host,
+            Owner::Part(..) | Owner::Handshake(_) => HostId(0),
+        };
+        Flow { host, job: self.route.job, members: self.home.members }
     }
 
     /// What it is called in texts.

@@ -23,6 +23,11 @@ pub(super) enum Shutdown {
 }
 
 impl Core {
+    /// Whether workers may still be started.
+    pub(super) fn is_running(&self) -> bool {
+        !matches!(self.shutdown, Shutdown::Stopping | Shutdown::Stopped)
+    }
+
     pub(super) fn begin_shutdown(&mut self, now: Millis, at_once: bool) {
         match self.shutdown {
             Shutdown::Stopping | Shutdown::Stopped => {}

@@ -8,6 +8,7 @@ mod log;
 mod secrets;
 mod spawn;
 mod stderr;
+mod usage;
 mod wait;
 
 use std::os::fd::OwnedFd;
@@ -96,4 +97,9 @@ pub(crate) fn terminate(group: &ProcessGroup) {
 /// Ends a process group.
 pub(crate) fn kill(group: &ProcessGroup) {
     group.signal(Signal::SIGKILL);
+}
+
+/// The resident memory of a group's leader, in bytes, where it is known.
+pub(crate) fn resident_bytes(group: &ProcessGroup) -> Option<u64> {
+    usage::resident_bytes(group.pid())
 }
