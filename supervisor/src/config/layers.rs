@@ -14,7 +14,7 @@ use super::{Config, ConfigError, StockConfig, WorkerConfig};
 const FILE_NAME: &str = "millwork.toml";
 
 /// The settings that a variable can hold, `MILLWORK_` and the name in capitals with `_` for the point.
-const ENVIRONMENT: [&str; 19] = [
+const ENVIRONMENT: [&str; 21] = [
     "max_in_flight",
     "max_queued",
     "max_queued_bytes",
@@ -24,6 +24,8 @@ const ENVIRONMENT: [&str; 19] = [
     "ready_timeout_ms",
     "handshake_timeout_ms",
     "shutdown_grace_ms",
+    "health_interval_ms",
+    "health_timeout_ms",
     "restart.backoff_ms",
     "restart.max_backoff_ms",
     "restart.max_crashes",
@@ -54,8 +56,20 @@ const OTHERS: [&str; 9] = [
 ];
 
 /// Keys of a `[[worker]]`, for suggestions.
-const WORKER_KEYS: [&str; 9] =
-    ["name", "command", "env", "cwd", "instances", "max_in_flight", "idle_stop_ms", "recycle", "pool"];
+const WORKER_KEYS: [&str; 12] = [
+    "name",
+    "command",
+    "env",
+    "cwd",
+    "instances",
+    "max_in_flight",
+    "idle_stop_ms",
+    "recycle",
+    "pool",
+    "labels",
+    "health_while_busy",
+    "retry_idempotent",
+];
 
 /// Where a value came from.
 #[derive(Debug, Clone, PartialEq, Eq)]

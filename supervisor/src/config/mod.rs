@@ -25,7 +25,7 @@ use thiserror::Error;
 
 pub use layers::{Loaded, Origin, Overrides, Setting};
 pub(crate) use pool::MOST_IN_A_POOL;
-pub use pool::{Auto, Instances, Range, RecycleConfig};
+pub use pool::{Auto, Instances, Labels, Range, RecycleConfig};
 
 /// Everything that can be set. [`Config::default`] is one stock worker: this executable, started again as a worker.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -49,6 +49,10 @@ pub struct Config {
     pub handshake_timeout_ms: u64,
     /// How long requests in flight may go on once the host has closed the pipe, in milliseconds.
     pub shutdown_grace_ms: u64,
+    /// How long a worker may say nothing before it is asked for its status, in milliseconds; 0 for ever.
+    pub health_interval_ms: u64,
+    /// How long it may then go on saying nothing before it is replaced, in milliseconds.
+    pub health_timeout_ms: u64,
     /// When a worker that keeps crashing is started again, and when no longer.
     pub restart: RestartConfig,
     /// The worker that is used where `worker` lists none.
@@ -70,6 +74,8 @@ impl Default for Config {
             ready_timeout_ms: 20_000,
             handshake_timeout_ms: 30_000,
             shutdown_grace_ms: 500,
+            health_interval_ms: 10_000,
+            health_timeout_ms: 20_000,
             restart: RestartConfig::default(),
             stock: StockConfig::default(),
             workers: Vec::new(),
@@ -116,7 +122,7 @@ pub struct StockConfig {
 }
 
 /// One program that speaks the protocol, and how many of it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct WorkerConfig {
     /// What it is called in status, logs and errors.
@@ -144,6 +150,16 @@ pub struct WorkerConfig {
     /// Workers with the same word here are alternatives: what several of them have goes to whichever is free.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub pool: Option<String>,
+    /// What its machine has, for requests that need it.
+    #[serde(default, skip_serializing_if = "pool::is_default")]
+    pub labels: Labels,
+    /// Whether it must answer `worker.status` also while requests are on it, or else counts as dead. Where it is not given:
+    /// if it is built with Millwork's runtime.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub health_while_busy: Option<bool>,
+    /// Whether a request that it dies of is sent once more, if its node is declared idempotent and it has emitted nothing.
+    #[serde(default, skip_serializing_if = "pool::is_default")]
+    pub retry_idempotent: bool,
 }
 
 /// Gives an option of a command a value, whatever it had.
@@ -228,17 +244,9 @@ impl WorkerConfig {
             idle_stop_ms: pool::idle_stop(),
             recycle: RecycleConfig::default(),
             pool: None,
-        }
-    }
-
-    /// What is wrong with its numbers.
-    fn problem(&self) -> Option<String> {
-        match self.instances.range() {
-            (_, 0) => Some("instances must be 1 or more, and so must the `max` of a range".to_owned()),
-            (min, max) if min > max => Some(format!("instances: `min` is {min}, which is more than `max`, {max}")),
-            _ if self.max_in_flight == Some(0) => Some("max_in_flight must be 1 or more".to_owned()),
-            _ if self.pool.as_deref() == Some("") => Some("pool must not be empty; leave it out for none".to_owned()),
-            _ => None,
+            labels: Labels::default(),
+            health_while_busy: None,
+            retry_idempotent: false,
         }
     }
 
@@ -317,6 +325,7 @@ impl Config {
             ("request_timeout_ms", self.request_timeout_ms),
             ("ready_timeout_ms", self.ready_timeout_ms),
             ("handshake_timeout_ms", self.handshake_timeout_ms),
+            ("health_timeout_ms", self.health_timeout_ms),
             ("restart.backoff_ms", self.restart.backoff_ms),
             ("restart.max_crashes", self.restart.max_crashes.into()),
         ];

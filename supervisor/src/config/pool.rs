@@ -2,6 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::WorkerConfig;
+
 /// How many entries may share a `pool`.
 pub(crate) const MOST_IN_A_POOL: usize = 64;
 
@@ -75,6 +77,45 @@ pub struct RecycleConfig {
     pub max_rss_bytes: u64,
     /// End the old one before its successor is started, because two of them do not fit. Requests wait meanwhile.
     pub stop_first: bool,
+}
+
+/// What a worker's machine has. What is not given is not known, and counts as enough.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Labels {
+    /// Whether there is a GPU for it; without one it has no video memory.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub gpu: Option<bool>,
+    /// How much video memory it may use, in GB, held against a request's `requires_vram_gb`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub vram_gb: Option<f64>,
+}
+
+impl Labels {
+    /// The video memory, where it is known.
+    pub(crate) fn vram(&self) -> Option<f64> {
+        if self.gpu == Some(false) { Some(0.0) } else { self.vram_gb }
+    }
+
+    pub(super) fn are_possible(&self) -> bool {
+        self.vram_gb.is_none_or(|gb| gb >= 0.0 && (gb == 0.0 || self.gpu != Some(false)))
+    }
+}
+
+impl WorkerConfig {
+    /// What is wrong with its numbers.
+    pub(super) fn problem(&self) -> Option<String> {
+        match self.instances.range() {
+            (_, 0) => Some("instances must be 1 or more, and so must the `max` of a range".to_owned()),
+            (min, max) if min > max => Some(format!("instances: `min` is {min}, which is more than `max`, {max}")),
+            _ if self.max_in_flight == Some(0) => Some("max_in_flight must be 1 or more".to_owned()),
+            _ if !self.labels.are_possible() => {
+                Some("labels.vram_gb must be 0 or more, and 0 without a GPU".to_owned())
+            }
+            _ if self.pool.as_deref() == Some("") => Some("pool must not be empty; leave it out for none".to_owned()),
+            _ => None,
+        }
+    }
 }
 
 /// How long a worker beyond the least number may have nothing to do before it is stopped.

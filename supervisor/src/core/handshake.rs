@@ -84,6 +84,7 @@ impl Core {
             worker.attempted = true;
             let group = worker.group;
             worker.idle_since = now;
+            worker.heard_at = now;
             self.change(id, WorkerState::Ready, None);
             self.watch_over(now, id, group);
             self.succeeded(now, id, group);
@@ -102,6 +103,7 @@ impl Core {
         if idle > 0 && policy.min < policy.max {
             self.watch(id, Watch::Idle, now.saturating_add(idle));
         }
+        self.listen(now, id);
         if age > 0 {
             self.watch(id, Watch::Age, now.saturating_add(age));
         }

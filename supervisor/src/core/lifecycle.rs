@@ -93,6 +93,7 @@ impl Core {
             (Watch::Deaf, state) if state.is_alive() => self.condemn(now, id, "it closed its stdin".to_owned(), true),
             (Watch::Kill, state) if state.is_alive() => self.kill(id),
             (Watch::Idle, _) => self.idle_due(now, id),
+            (Watch::Health, _) => self.health_due(now, id),
             (Watch::Age, _) => self.age_due(now, id),
             (Watch::Restart, WorkerState::BackingOff | WorkerState::Failed) => self.start(now, id),
             _ => {}
@@ -124,11 +125,7 @@ impl Core {
         self.blame(now, &keys, condemned.is_none());
         let mut again = Vec::new();
         for key in keys {
-            if self
-                .requests
-                .get(key)
-                .is_some_and(|r| matches!(r.owner, Owner::Host(_)) && r.frame.is_some() && r.cancel.is_none())
-            {
+            if self.can_go_again(key, now) {
                 again.push(key);
             } else if let Some(request) = self.requests.take(key, &mut self.timers) {
                 self.bury(now, request, &death, condemned.as_ref());
@@ -168,7 +165,7 @@ impl Core {
 
     /// A crash with a single request running is that request's doing.
     fn blame(&mut self, now: Millis, keys: &[RequestKey], is_crash: bool) {
-        let begun = keys.iter().filter_map(|key| self.requests.get(*key)).filter(|request| request.frame.is_none());
+        let begun = keys.iter().filter_map(|key| self.requests.get(*key)).filter(|request| request.has_begun);
         let mut begun = begun.map(|request| (request.owner, request.fingerprint));
         if let (true, Some((Owner::Host(_), fingerprint)), None) = (is_crash, begun.next(), begun.next()) {
             self.poison.blame(fingerprint, now);
@@ -197,7 +194,7 @@ impl Core {
         };
         match request.owner {
             Owner::Part(parent, worker) => self.part_done(now, parent, worker, Err(Box::new(error))),
-            Owner::Host(_) | Owner::Handshake(_) => request.end(Answer::Error(error), &mut self.out),
+            Owner::Host(_) | Owner::Handshake(_) | Owner::Probe(_) => request.end(Answer::Error(error), &mut self.out),
         }
     }
 

@@ -6,6 +6,9 @@ mod answers;
 mod fairness;
 mod gather;
 mod handshake;
+mod health;
+mod idempotent;
+mod labels;
 mod lifecycle;
 mod merge;
 mod poison;
@@ -19,6 +22,7 @@ mod routing;
 mod scale;
 mod shutdown;
 mod state;
+mod sticky;
 #[cfg(test)]
 mod tests;
 mod timers;
@@ -35,6 +39,7 @@ pub(crate) use requests::HostId;
 pub(crate) use route::Route;
 pub(crate) use state::WorkerId;
 pub use state::WorkerState;
+pub(crate) use sticky::Affinity;
 
 use poison::Poison;
 use pool::{Group, Pool};
@@ -42,6 +47,7 @@ use requests::{Cause, Owner, Place, Request, RequestKey, Requests};
 use routing::Inventory;
 use shutdown::Shutdown;
 use state::Worker;
+use sticky::Sticky;
 use timers::{Timer, Timers};
 
 /// A request as it comes in. An empty id stands for nil.
@@ -203,6 +209,7 @@ pub(crate) struct Core {
     timers: Timers,
     inventory: Inventory,
     poison: Poison,
+    sticky: Sticky,
     shutdown: Shutdown,
     /// Starts the ids of the supervisor's own requests.
     prefix: String,
@@ -225,6 +232,7 @@ impl Core {
             timers: Timers::default(),
             inventory: Inventory::default(),
             poison: Poison::default(),
+            sticky: Sticky::default(),
             shutdown: Shutdown::Running,
             prefix,
             next_own_id: 0,

@@ -16,6 +16,9 @@ pub(crate) struct Policy {
     pub(crate) ready_timeout: Millis,
     pub(crate) handshake_timeout: Millis,
     pub(crate) shutdown_grace: Millis,
+    /// How long a worker may be silent before it is asked for its status; 0 for ever.
+    pub(crate) health_interval: Millis,
+    pub(crate) health_timeout: Millis,
     pub(crate) restart: RestartConfig,
     pub(crate) max_frame: usize,
 }
@@ -31,6 +34,8 @@ impl Policy {
             ready_timeout: config.ready_timeout_ms,
             handshake_timeout: config.handshake_timeout_ms,
             shutdown_grace: config.shutdown_grace_ms,
+            health_interval: config.health_interval_ms,
+            health_timeout: config.health_timeout_ms,
             restart: config.restart.clone(),
             max_frame,
         }
@@ -49,6 +54,11 @@ pub(crate) struct GroupPolicy {
     /// How long a worker beyond the least number has nothing to do before it is stopped; 0 for ever.
     pub(crate) idle_stop: Millis,
     pub(crate) recycle: RecycleConfig,
+    /// Whether it must answer while requests are on it; where nothing is said, if it is built with Millwork's runtime.
+    pub(crate) health_while_busy: Option<bool>,
+    pub(crate) retry_idempotent: bool,
+    /// The video memory that its labels give it.
+    pub(crate) vram_gb: Option<f64>,
 }
 
 impl GroupPolicy {
@@ -62,6 +72,9 @@ impl GroupPolicy {
             max_in_flight: worker.max_in_flight.unwrap_or(config.max_in_flight),
             idle_stop: worker.idle_stop_ms,
             recycle: worker.recycle.clone(),
+            health_while_busy: worker.health_while_busy,
+            retry_idempotent: worker.retry_idempotent,
+            vram_gb: worker.labels.vram(),
         }
     }
 }

@@ -114,7 +114,7 @@ impl Core {
     }
 
     /// The groups of a home.
-    pub(super) fn groups_of(&self, home: Home) -> impl Iterator<Item = (usize, &Group)> {
+    pub(super) fn groups_of(&self, home: Home) -> impl Iterator<Item = (usize, &Group)> + Clone {
         let all = self.pools.get(home.pool).map_or(&[][..], |pool| &pool.groups);
         let groups = all.iter().filter_map(|id| Some((*id, self.groups.get(*id)?)));
         groups.filter(move |(_, group)| home.members.has(group.home.members))
@@ -126,7 +126,8 @@ impl Core {
         let workers = groups.flat_map(|group| group.workers.iter().copied());
         let free = workers.filter_map(|id| Some((id, self.workers.get(id)?)));
         let free = free.filter(|(_, worker)| worker.takes(&request.id));
-        free.min_by_key(|(_, worker)| worker.in_flight.len()).map(|(id, _)| id)
+        let preferred = self.sticky.prefer(request, free.clone());
+        preferred.or_else(|| free.min_by_key(|(_, worker)| worker.in_flight.len()).map(|(id, _)| id))
     }
 
     /// Why nothing can be sent to these groups any more, if so.
@@ -166,7 +167,7 @@ impl Core {
             }
             passed = if is_done { 0 } else { passed + 1 };
             if let Some(worker) = worker {
-                self.send(key, worker);
+                self.assign(key, worker);
             }
         }
         self.relieve(now, pool);

@@ -32,6 +32,8 @@ impl Core {
             cancel: None,
             overdue: false,
             home: Home::default(),
+            has_begun: false,
+            retries: 0,
         };
         if let Some(error) = self.objection(now, &request) {
             return request.end(Answer::Error(error), &mut self.out);
@@ -94,7 +96,7 @@ impl Core {
         match self.pick(&request).filter(|_| queue_is_empty) {
             Some(worker) => {
                 let key = self.requests.insert(request, &mut self.timers);
-                self.send(key, worker);
+                self.assign(key, worker);
             }
             None if self.is_full() => self.refuse_overload(request),
             None => {
@@ -106,6 +108,15 @@ impl Core {
                 self.pump(now, home.pool);
             }
         }
+    }
+
+    /// Hands a request to the worker that was picked for it.
+    pub(super) fn assign(&mut self, key: RequestKey, to: WorkerId) {
+        let affinity = self.requests.get(key).and_then(|request| request.route.affinity);
+        if let (Some(affinity), Some(worker), true) = (affinity, self.workers.get(to), self.workers.len() > 1) {
+            self.sticky.remember(affinity, to, worker.run);
+        }
+        self.send(key, to);
     }
 
     /// Hands a request to a worker.
@@ -127,14 +138,17 @@ impl Core {
     }
 
     /// The pipe has taken bytes: requests that have begun can no longer be sent elsewhere, and need not be kept.
-    pub(super) fn wrote(&mut self, worker: WorkerId, total: u64) {
-        let Some(worker) = self.workers.get_mut(worker) else { return };
-        while let Some(key) = worker.unwritten.front() {
-            match self.requests.get(*key).map(|request| &request.place) {
-                Some(Place::Sent { start, .. }) if *start >= total => return,
-                _ => self.requests.drop_frame(*key),
+    pub(super) fn wrote(&mut self, id: WorkerId, total: u64) {
+        while let Some(worker) = self.workers.get(id)
+            && let Some(key) = worker.unwritten.front().copied()
+        {
+            let request = self.requests.get(key);
+            if matches!(request.map(|r| &r.place), Some(Place::Sent { start, .. }) if *start >= total) {
+                return;
             }
-            worker.unwritten.pop_front();
+            let is_kept = request.is_some_and(|request| self.is_kept(request, worker));
+            self.requests.begin(key, is_kept);
+            self.workers.get_mut(id).map(|worker| worker.unwritten.pop_front());
         }
     }
 
@@ -186,6 +200,7 @@ impl Core {
         let Some(request) = self.requests.get_mut(key) else { return };
         match (&request.place, request.owner) {
             (_, Owner::Part(parent, worker)) => self.part_overdue(now, key, parent, worker),
+            (_, Owner::Probe(worker)) => self.probe_overdue(now, key, worker),
             (_, Owner::Handshake(_)) => {}
             (Place::Waiting, _) if &*request.kind == "discover" => self.discover_now(key),
             (Place::Sent { worker, .. }, _) if request.cancel.is_some() => {
@@ -226,6 +241,7 @@ impl Core {
                 && let Some(pool) = self.pools.get_mut(request.home.pool)
             {
                 request.place = Place::Queued;
+                request.retries += u8::from(std::mem::take(&mut request.has_begun));
                 pool.queue.put_back(request.flow(), *key);
             }
         }

@@ -28,6 +28,8 @@ pub(super) enum Owner {
     Part(RequestKey, WorkerId),
     /// The supervisor, which is getting to know a worker.
     Handshake(WorkerId),
+    /// The supervisor, which wonders whether a worker is still there.
+    Probe(WorkerId),
 }
 
 /// How far a request has come.
@@ -63,8 +65,12 @@ pub(super) struct Request {
     pub(super) place: Place,
     /// Where it may go, once that is known.
     pub(super) home: Home,
-    /// The encoded request, until its first byte has been written.
+    /// The encoded request, for as long as it may be sent to another worker: as a rule until its first byte has been written.
     pub(super) frame: Option<Frame>,
+    /// Whether some of it has been written to a worker.
+    pub(super) has_begun: bool,
+    /// How often it was sent again after it had begun.
+    pub(super) retries: u8,
     pub(super) fingerprint: Fingerprint,
     /// When its timer is due: the deadline, or the end of the grace after a cancel.
     pub(super) due: Millis,
@@ -84,6 +90,8 @@ impl Request {
             route: Route::default(),
             place: Place::Waiting,
             home: Home::default(),
+            has_begun: false,
+            retries: 0,
             fingerprint: 0,
             due,
             cancel: None,
@@ -95,7 +103,7 @@ impl Request {
     pub(super) fn flow(&self) -> Flow {
         let host = match self.owner {
             Owner::Host(host) => host,
-            Owner::Part(..) | Owner::Handshake(_) => HostId(0),
+            Owner::Part(..) | Owner::Handshake(_) | Owner::Probe(_) => HostId(0),
         };
         Flow { host, job: self.route.job, members: self.home.members }
     }
@@ -187,10 +195,13 @@ impl Requests {
         }
     }
 
-    /// Lets go of a request's bytes: it has begun to be written.
-    pub(super) fn drop_frame(&mut self, key: RequestKey) {
+    /// A request has begun to be written: its bytes are let go, unless they are kept for another worker.
+    pub(super) fn begin(&mut self, key: RequestKey, is_kept: bool) {
         if let Some(request) = self.table.get_mut(&key) {
-            self.bytes -= request.frame.take().map_or(0, |frame| frame.len());
+            request.has_begun = true;
+            if !is_kept {
+                self.bytes -= request.frame.take().map_or(0, |frame| frame.len());
+            }
         }
     }
 

@@ -180,7 +180,7 @@ impl Core {
             return refuse(ErrorKind::InvalidInput, format!("{}: `node_type` is missing from the data", request.kind));
         };
         match self.inventory.nodes.get(node_type) {
-            Some(home) => Decision::Home(*home),
+            Some(home) => self.fitting(request, *home),
             None if !self.all_attempted() => Decision::Wait,
             None => {
                 let text = format!("Unknown node type: {node_type}");

@@ -24,7 +24,8 @@ impl Core {
         }
         let place = self.groups.get(group)?;
         // One more than there may be, which takes the place of one that goes.
-        if place.members(&self.workers).filter(|worker| worker.state.is_alive()).count() > place.policy.max {
+        let is_taken = |worker: &&Worker| !matches!(worker.state, WorkerState::Idle | WorkerState::Stopped);
+        if place.members(&self.workers).filter(is_taken).count() > place.policy.max {
             return None;
         }
         let is_free = |id: &WorkerId| self.workers.get(*id).is_some_and(|worker| worker.state == WorkerState::Idle);
@@ -49,8 +50,9 @@ impl Core {
         let wanted: Vec<Home> = queue.wanted().map(|members| Home { pool, members }).collect();
         for home in wanted {
             // One start may have helped those that come after it.
-            if self.groups_of(home).all(|(group, _)| self.running(group) == 0) {
-                let groups: Vec<usize> = self.groups_of(home).map(|(group, _)| group).collect();
+            if !self.groups_of(home).flat_map(|(_, group)| group.members(&self.workers)).any(Worker::counts) {
+                let groups = self.groups_of(home).filter(|(_, group)| group.counts(&self.workers));
+                let groups: Vec<usize> = groups.map(|(group, _)| group).collect();
                 groups.into_iter().find_map(|group| self.start_another(now, group));
             }
         }

@@ -135,6 +135,8 @@ pub(super) struct Worker {
     pub(super) served: u64,
     /// Since when it has had nothing to do for hosts.
     pub(super) idle_since: Millis,
+    /// When it last said something.
+    pub(super) heard_at: Millis,
     /// Its resident memory, when last heard.
     pub(super) rss_bytes: Option<u64>,
     pub(super) crashes: Crashes,
@@ -164,6 +166,7 @@ impl Worker {
             due: None,
             served: 0,
             idle_since: 0,
+            heard_at: 0,
             rss_bytes: None,
             crashes: Crashes::default(),
             restarts: 0,

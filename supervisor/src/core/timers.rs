@@ -30,6 +30,7 @@ pub(super) enum Watch {
     Restart,
     Idle,
     Age,
+    Health,
 }
 
 #[derive(Debug, Default)]

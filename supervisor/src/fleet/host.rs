@@ -165,7 +165,8 @@ impl Fleet {
         if kind != "discover" && !matches!(found, "map" | "nil") {
             return self.answer_host(&id, refuse(ErrorKind::InvalidInput, DataError::NotAMap { found }.to_string()));
         }
-        let route = Route::new(envelope.data_scalars(Route::KEYS));
+        let route =
+            Route::new(envelope.data_scalars(Route::KEYS), || envelope.under("params")?.data_scalars(["model"])[0]);
         envelope.data_texts_under("secrets").into_iter().for_each(|secret| self.secrets.learn(secret));
         let data = envelope.data.clone().and_then(|range| payload.get(range)).unwrap_or_default();
         let incoming = Incoming {

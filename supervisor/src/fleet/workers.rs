@@ -133,6 +133,7 @@ impl Fleet {
         let mut busy = false;
         for _ in 0..reads {
             if !is_gone && !self.is_readable(worker) {
+                self.core.excuse(self.now(), worker);
                 break;
             }
             let Some(link) = self.link(worker).filter(|link| link.is_input_open()) else { break };

@@ -1,5 +1,7 @@
 //! The state machine in virtual time. [`Sim`] stands in for the shell: it does what actions say, to workers made of data.
 
+mod health;
+mod idempotent;
 mod lives;
 mod pools;
 mod random;
@@ -42,12 +44,17 @@ struct Sim {
     is_stopped: bool,
     /// Whether pipes take everything at once.
     pipes_flow: bool,
+    /// How many processes were asked for, and how many of them are gone.
+    started: usize,
+    reaped: usize,
+    events: u64,
 }
 
 fn config() -> Config {
     let restart =
         RestartConfig { backoff_ms: 100, max_backoff_ms: 1000, max_crashes: 3, open_ms: 60_000, stable_ms: 5000 };
-    Config { max_queued: 4, cancel_grace_ms: 1000, kill_grace_ms: 100, restart, ..Config::default() }
+    let timings = Config { cancel_grace_ms: 1000, kill_grace_ms: 100, health_interval_ms: 0, ..Config::default() };
+    Config { max_queued: 4, restart, ..timings }
 }
 
 /// A worker of the configuration.
@@ -74,6 +81,9 @@ impl Sim {
             emitted: Vec::new(),
             is_stopped: false,
             pipes_flow: true,
+            started: 0,
+            reaped: 0,
+            events: 0,
         };
         sim.handle(Event::Start);
         sim
@@ -91,6 +101,7 @@ impl Sim {
     }
 
     fn handle(&mut self, event: Event) {
+        self.events += 1;
         self.core.handle(self.now, event);
         for action in std::mem::take(self.core.actions()) {
             self.act(action);
@@ -106,6 +117,7 @@ impl Sim {
                 }
                 assert!(!self.processes[worker].is_alive, "a process is reaped before its successor starts");
                 self.processes[worker] = Process { run, ..Process::default() };
+                self.started += 1;
             }
             Action::Send { worker, frame } => {
                 let process = &mut self.processes[worker];
@@ -170,7 +182,11 @@ impl Sim {
         let load_errors = vec![Value::Map(map! { "module" => format!("pkg.{name}.lost"), "error" => "no disk" })];
         let data = match kind {
             "discover" => map! { "protocol_version" => 4, "nodes" => nodes, "load_errors" => load_errors },
-            "worker.status" => map! { "namespaces" => vec![name], "protocol_version" => 4 },
+            "worker.status" => map! {
+                "extensions" => map! { "idempotent_nodes" => vec![format!("{name}.Node")] },
+                "namespaces" => vec![name],
+                "protocol_version" => 4,
+            },
             _ => map! { "providers" => vec![Value::Map(map! { "id" => format!("{name}-ai") })] },
         };
         let id = self.take_id(worker, kind);
@@ -194,6 +210,7 @@ impl Sim {
         let process = &mut self.processes[worker];
         let run = process.run;
         *process = Process { run, ..Process::default() };
+        self.reaped += 1;
         self.handle(Event::Exited { worker, run, exit: "signal 11 (SIGSEGV)".into(), tail: "last words\n".into() });
     }
 
@@ -276,6 +293,10 @@ fn check_invariants(core: &Core) {
             Place::Waiting => assert!(core.waiting.contains(key) && !core.all_attempted()),
             Place::Gathering(parts) => assert!(parts.iter().any(|(_, answer)| answer.is_none())),
         }
+    }
+    for (id, group) in core.groups.iter().enumerate() {
+        let alive = group.members(&core.workers).filter(|worker| worker.state.is_alive()).count();
+        assert!(alive <= group.policy.max + 1, "one more than there may be, at most: {alive} of {id}");
     }
     assert_eq!(queued, waiting, "the queues hold what waits and nothing else");
     assert!(core.requests.bytes() >= bytes);
