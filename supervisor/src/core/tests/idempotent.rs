@@ -26,6 +26,14 @@ fn an_idempotent_request_is_sent_once_more() {
         sim.die(1);
         assert_eq!(sim.error("x").0, ErrorKind::WorkerDied, "but no more than once");
     }
+    // Also where it cannot be told which of two is to blame.
+    let mut sim = two(&["a"], true);
+    ["x", "y", "z"].iter().for_each(|id| sim.execute(id, "a"));
+    sim.die(0);
+    sim.die(1);
+    assert_eq!(sim.error("x").0, ErrorKind::WorkerDied, "twice");
+    assert_eq!(sim.error("z").0, ErrorKind::WorkerDied, "twice");
+    assert!(sim.is_open("y"), "it was on the second one only");
 }
 
 #[test]
