@@ -4,6 +4,8 @@
 //! start and counted as the process's memory; packed it is a hundredth. Both ends have to know the packed form: the linker,
 //! and the C library that loads the program (glibc from 2.36 on).
 
+#![expect(clippy::print_stdout, reason = "how a build script speaks to cargo")]
+
 use std::env;
 use std::fs;
 
@@ -19,7 +21,8 @@ fn main() {
 /// Whether the C library that this script itself runs with says so.
 fn loader_knows_packed_relocations() -> bool {
     let maps = fs::read_to_string("/proc/self/maps").unwrap_or_default();
-    let library = maps.lines().find_map(|line| line.split_whitespace().last().filter(|path| path.ends_with("/libc.so.6")));
+    let library =
+        maps.lines().find_map(|line| line.split_whitespace().last().filter(|path| path.ends_with("/libc.so.6")));
     let library = library.and_then(|path| fs::read(path).ok()).unwrap_or_default();
     let wanted = b"GLIBC_ABI_DT_RELR";
     library.windows(wanted.len()).any(|window| window == wanted)

@@ -191,6 +191,26 @@ impl<'a> Envelope<'a> {
         Ok(())
     }
 
+    /// This envelope with what stands under a key of `data` in the place of `data`; nothing where it is not there.
+    #[must_use]
+    pub fn under(&self, key: &str) -> Option<Self> {
+        let mut cursor = Cursor::at(self.payload, self.data.as_ref()?.start);
+        let Token::Map(entries) = cursor.token().ok()? else { return None };
+        for _ in 0..entries {
+            let is_wanted = match cursor.token().ok()? {
+                Token::Str(found) | Token::Bin(found) => found == key.as_bytes(),
+                Token::List(_) | Token::Map(_) => return None,
+                _ => false,
+            };
+            let start = cursor.position();
+            cursor.skip().ok()?;
+            if is_wanted {
+                return Some(Self { data: Some(start..cursor.position()), ..self.clone() });
+            }
+        }
+        None
+    }
+
     /// The texts in the map under a key of `data`, whatever their names; none where there is no such map.
     #[must_use]
     pub fn data_texts_under(&self, key: &str) -> Vec<&'a str> {
@@ -291,6 +311,9 @@ mod tests {
         assert_eq!(envelope.data_texts(["node_type", "provider"]), [Some("test.Echo"), None]);
         assert_eq!(envelope.data_scalars(["provider", "x"]), [Some(Scalar::Number(3.0)), None]);
         assert_eq!(envelope.data_type(), "map");
+        assert_eq!(envelope.under("fields").unwrap().data_texts(["node_type"]), [Some("not.this")]);
+        assert_eq!(envelope.under("provider").unwrap().data_texts(["node_type"]), [None]);
+        assert_eq!(envelope.under("nothing"), None);
         assert_eq!(envelope.decode_data(&bytes, &Limits::default()).unwrap(), data);
     }
 

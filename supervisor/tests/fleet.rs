@@ -5,9 +5,11 @@ use std::fs::{File, OpenOptions};
 use std::io::{IoSlice, Read, Write};
 use std::time::{Duration, Instant};
 
-use millwork::config::RestartConfig;
-use millwork::{Client, Config, ErrorKind, Event, Fleet, Pending, RequestError, WorkerConfig, WorkerState};
+use millwork::config::{Instances, Range, RecycleConfig, RestartConfig};
+use millwork::{Changes, Client, Config, ErrorKind, Event, Fleet, Pending, RequestError, WorkerConfig, WorkerState};
 use millwork_protocol::{Bytes, Envelope, Frame, FrameEvent, FrameReader, Limits, Map, READY_LINE, Value, map};
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
 
 /// Not a test: the worker's side, run as a program of its own by the tests. Frames leave through descriptor 3, since the
 /// test harness prints to 1.
@@ -106,7 +108,11 @@ fn config() -> Config {
 
 /// Runs a test against a fleet of one worker, within a generous limit.
 fn with_fleet<F: Future<Output = ()>>(test: impl FnOnce(Client) -> F) {
-    let supervisor = Fleet::start(config()).unwrap();
+    with_fleet_of(config(), test);
+}
+
+fn with_fleet_of<F: Future<Output = ()>>(config: Config, test: impl FnOnce(Client) -> F) {
+    let supervisor = Fleet::start(config).unwrap();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     runtime.block_on(async {
         let client = supervisor.client();
@@ -127,6 +133,23 @@ async fn held(client: &Client) -> Pending {
     let mut pending = client.execute("t.Hold").send();
     assert!(matches!(pending.next().await, Some(Event::Update(_))));
     pending
+}
+
+/// The rows that `worker.status` has for workers.
+async fn rows(client: &Client) -> Vec<Value> {
+    let status = client.status().await.unwrap();
+    let supervisor = status.get("extensions").unwrap().get("supervisor").unwrap();
+    supervisor.get("workers").unwrap().as_list().unwrap().to_vec()
+}
+
+/// Waits for a change to a state, and gives its detail.
+async fn until(changes: &mut Changes, state: WorkerState) -> String {
+    loop {
+        let change = changes.next().await.unwrap();
+        if change.state == state {
+            return change.detail.unwrap_or_default();
+        }
+    }
 }
 
 fn is_running(pid: i64) -> bool {
@@ -271,6 +294,90 @@ fn nothing_lives_once_the_supervisor_is_dropped() {
     assert_eq!(error.kind, ErrorKind::Cancelled, "{error}");
     assert!(matches!(runtime.block_on(client.ready()), Err(millwork::Error::Stopped)));
     assert_eq!(runtime.block_on(echo(&client)).unwrap_err().kind, ErrorKind::Unavailable);
+}
+
+#[test]
+fn a_worker_that_rests_is_started_by_a_request() {
+    let mut config = config();
+    config.workers[0].instances = Instances::Range(Range { min: 0, max: 1 });
+    config.workers[0].idle_stop_ms = 20;
+    with_fleet_of(config, |client| async move {
+        let mut changes = client.changes();
+        let first = rows(&client).await[0].get("pid").cloned();
+        for _ in 0..3 {
+            if rows(&client).await[0].get("state") != Some(&Value::from("idle")) {
+                until(&mut changes, WorkerState::Idle).await;
+            }
+            let inventory = client.discover().await.unwrap();
+            assert_eq!(inventory.get("nodes").unwrap().as_list().unwrap().len(), 7);
+            echo(&client).await.unwrap();
+        }
+        assert_ne!(rows(&client).await[0].get("pid").cloned(), first);
+    });
+}
+
+#[test]
+fn a_pool_grows_for_what_waits() {
+    let mut config = config();
+    config.workers[0].instances = Instances::Range(Range { min: 1, max: 3 });
+    config.workers[0].max_in_flight = Some(1);
+    with_fleet_of(config, |client| async move {
+        // Each keeps a worker to itself: the second and third begin only where there is another one.
+        let all = [held(&client).await, held(&client).await, held(&client).await];
+        let rows = rows(&client).await;
+        assert_eq!(rows.len(), 3);
+        assert!(rows.iter().all(|row| row.get("in_flight") == Some(&Value::Int(1))));
+        drop(all);
+    });
+}
+
+#[test]
+fn recycling_fails_no_request() {
+    let mut config = config();
+    config.workers[0].recycle = RecycleConfig { max_requests: 50, ..RecycleConfig::default() };
+    with_fleet_of(config, |client| async move {
+        let mut pids = std::collections::HashSet::new();
+        for _ in 0..10 {
+            let pending: Vec<Pending> = (0..40).map(|n| client.execute("t.Echo").field("x", n).send()).collect();
+            for pending in pending {
+                pending.finish().await.unwrap();
+            }
+            // The successor needs its time to start: without waiting for it, all would be over before.
+            while rows(&client).await.len() > 1 {
+                echo(&client).await.unwrap();
+            }
+            let pid = rows(&client).await[0].get("pid").and_then(Value::as_i64);
+            pids.insert(pid);
+        }
+        assert!(pids.len() >= 3, "{pids:?}");
+    });
+}
+
+#[test]
+fn a_heavy_worker_is_replaced() {
+    let mut config = config();
+    config.workers[0].recycle = RecycleConfig { max_rss_bytes: 1, ..RecycleConfig::default() };
+    with_fleet_of(config, |client| async move {
+        let mut changes = client.changes();
+        let detail = until(&mut changes, WorkerState::Draining).await;
+        assert!(detail.contains("bytes of memory; 1 is the limit (recycle.max_rss_bytes)"), "{detail}");
+        echo(&client).await.unwrap();
+    });
+}
+
+#[test]
+fn a_process_that_is_stopped_is_noticed_and_replaced() {
+    let mut config = config();
+    (config.health_interval_ms, config.health_timeout_ms) = (100, 1000);
+    with_fleet_of(config, |client| async move {
+        let mut changes = client.changes();
+        let pid = rows(&client).await[0].get("pid").and_then(Value::as_i64).unwrap();
+        kill(Pid::from_raw(i32::try_from(pid).unwrap()), Signal::SIGSTOP).unwrap();
+        let detail = until(&mut changes, WorkerState::Draining).await;
+        assert!(detail.contains("alive but silent"), "{detail}");
+        echo(&client).await.unwrap();
+        assert!(!is_running(pid));
+    });
 }
 
 #[test]

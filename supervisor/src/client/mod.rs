@@ -47,7 +47,7 @@ pub use look::WorkerStatus;
 pub use pending::{Event, Pending, RequestError};
 pub use typed::Chunks;
 
-use crate::core::{Fingerprint, fingerprint};
+use crate::core::{Fingerprint, Route, fingerprint};
 use crate::{Config, Error};
 
 /// What a client asks of the fleet's thread.
@@ -69,31 +69,6 @@ pub(crate) enum Command {
     Resume,
     /// Stop everything, and say when it is done.
     Shutdown(Option<oneshot::Sender<()>>),
-}
-
-/// The few things in a request's data that decide where it goes and how long it may take.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(crate) struct Route {
-    pub(crate) node_type: Option<Arc<str>>,
-    pub(crate) provider: Option<Arc<str>>,
-    pub(crate) backend: Option<Arc<str>>,
-    pub(crate) timeout_ms: Option<u64>,
-}
-
-impl Route {
-    fn of(data: &Map) -> Self {
-        let text = |key: &str| data.get(key).and_then(|v| v.as_str()).map(Arc::from);
-        Self {
-            node_type: text("node_type"),
-            provider: text("provider"),
-            backend: text("backend"),
-            timeout_ms: data
-                .get("timeout_ms")
-                .and_then(|v| v.as_i64())
-                .and_then(|ms| u64::try_from(ms).ok())
-                .filter(|ms| *ms > 0),
-        }
-    }
 }
 
 /// The secrets in a request's data, which nobody may tell.

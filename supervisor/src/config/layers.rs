@@ -15,7 +15,7 @@ use super::{Config, ConfigError, StockConfig, WorkerConfig};
 const FILE_NAME: &str = "millwork.toml";
 
 /// The settings that a variable can hold, `MILLWORK_` and the name in capitals with `_` for the point.
-const ENVIRONMENT: [&str; 26] = [
+const ENVIRONMENT: [&str; 28] = [
     "max_in_flight",
     "max_queued",
     "max_queued_bytes",
@@ -25,6 +25,8 @@ const ENVIRONMENT: [&str; 26] = [
     "ready_timeout_ms",
     "handshake_timeout_ms",
     "shutdown_grace_ms",
+    "health_interval_ms",
+    "health_timeout_ms",
     "restart.backoff_ms",
     "restart.max_backoff_ms",
     "restart.max_crashes",
@@ -62,7 +64,7 @@ const OTHERS: [&str; 9] = [
 ];
 
 /// Keys of a `[[worker]]`, for suggestions.
-const WORKER_KEYS: [&str; 13] = [
+const WORKER_KEYS: [&str; 19] = [
     "name",
     "command",
     "env",
@@ -76,6 +78,12 @@ const WORKER_KEYS: [&str; 13] = [
     "sandbox",
     "sandbox_read",
     "sandbox_write",
+    "idle_stop_ms",
+    "recycle",
+    "pool",
+    "labels",
+    "health_while_busy",
+    "retry_idempotent",
 ];
 
 /// Where a value came from.
@@ -553,6 +561,11 @@ mod tests {
         assert!(text.starts_with("`stock` in millwork.toml: limits.memory_mb must be 1 or more"), "{text}");
         let text = error("", &[("MILLWORK_STOCK_LIMITS", "much")]);
         assert!(text.starts_with("`stock.limits` in $MILLWORK_STOCK_LIMITS: invalid type"), "{text}");
+        let worker = |setting: &str| error(&format!("[[worker]]\nname = \"a\"\ncommand = [\"x\"]\n{setting}"), &[]);
+        let text = worker("instances = \"many\"");
+        assert!(text.contains("expected a whole number, \"auto\", or a table such as { min = 1, max = 4 }"), "{text}");
+        let text = worker("recycle = { max_request = 5 }");
+        assert!(text.contains("unknown field `max_request`") && text.contains("`max_requests`"), "{text}");
     }
 
     #[test]

@@ -15,6 +15,7 @@
 
 mod contain;
 mod layers;
+mod pool;
 mod stock;
 mod suggest;
 
@@ -26,6 +27,8 @@ use thiserror::Error;
 
 pub use contain::LimitsConfig;
 pub use layers::{Loaded, Origin, Overrides, Setting};
+pub(crate) use pool::MOST_IN_A_POOL;
+pub use pool::{Auto, Instances, Labels, Range, RecycleConfig};
 pub use stock::StockConfig;
 
 /// Everything that can be set. [`Config::default`] is one stock worker: this executable, started again as a worker.
@@ -50,6 +53,10 @@ pub struct Config {
     pub handshake_timeout_ms: u64,
     /// How long requests in flight may go on once the host has closed the pipe, in milliseconds.
     pub shutdown_grace_ms: u64,
+    /// How long a worker may say nothing before it is asked for its status, in milliseconds; 0 for ever.
+    pub health_interval_ms: u64,
+    /// How long it may then go on saying nothing before it is replaced, in milliseconds.
+    pub health_timeout_ms: u64,
     /// When a worker that keeps crashing is started again, and when no longer.
     pub restart: RestartConfig,
     /// The worker that is used where `worker` lists none.
@@ -71,6 +78,8 @@ impl Default for Config {
             ready_timeout_ms: 20_000,
             handshake_timeout_ms: 30_000,
             shutdown_grace_ms: 500,
+            health_interval_ms: 10_000,
+            health_timeout_ms: 20_000,
             restart: RestartConfig::default(),
             stock: StockConfig::default(),
             workers: Vec::new(),
@@ -101,7 +110,7 @@ impl Default for RestartConfig {
 }
 
 /// One program that speaks the protocol, and how many of it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct WorkerConfig {
     /// What it is called in status, logs and errors.
@@ -114,9 +123,9 @@ pub struct WorkerConfig {
     /// The folder it starts in; the supervisor's own where it is not given.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cwd: Option<PathBuf>,
-    /// How many processes of it, 1 or more; the least busy one gets the next request.
-    #[serde(default = "one", skip_serializing_if = "is_one")]
-    pub instances: usize,
+    /// How many processes of it; the least busy one gets the next request.
+    #[serde(default, skip_serializing_if = "pool::is_one")]
+    pub instances: Instances,
     /// Overrides [`Config::max_in_flight`] for each of them.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub max_in_flight: Option<usize>,
@@ -142,15 +151,25 @@ pub struct WorkerConfig {
     /// Other folders and files that it may also change.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub sandbox_write: Vec<PathBuf>,
-}
-
-fn one() -> usize {
-    1
-}
-
-#[expect(clippy::trivially_copy_pass_by_ref, reason = "the shape that serde asks for")]
-fn is_one(n: &usize) -> bool {
-    *n == 1
+    /// How long a process beyond the least number may have nothing to do before it is stopped, in milliseconds; 0 for ever.
+    #[serde(default = "pool::idle_stop", skip_serializing_if = "pool::is_idle_stop")]
+    pub idle_stop_ms: u64,
+    /// When a process is replaced although nothing is wrong with it.
+    #[serde(default, skip_serializing_if = "pool::is_default")]
+    pub recycle: RecycleConfig,
+    /// Workers with the same word here are alternatives: what several of them have goes to whichever is free.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pool: Option<String>,
+    /// What its machine has, for requests that need it.
+    #[serde(default, skip_serializing_if = "pool::is_default")]
+    pub labels: Labels,
+    /// Whether it must answer `worker.status` also while requests are on it, or else counts as dead. Where it is not given:
+    /// if it is built with Millwork's runtime.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub health_while_busy: Option<bool>,
+    /// Whether a request that it dies of is sent once more, if its node is declared idempotent and it has emitted nothing.
+    #[serde(default, skip_serializing_if = "pool::is_default")]
+    pub retry_idempotent: bool,
 }
 
 fn yes() -> bool {
@@ -234,7 +253,7 @@ impl WorkerConfig {
             command: command.into_iter().map(Into::into).collect(),
             env: BTreeMap::new(),
             cwd: None,
-            instances: 1,
+            instances: Instances::ONE,
             max_in_flight: None,
             limits: LimitsConfig::default(),
             env_allow: Vec::new(),
@@ -243,6 +262,12 @@ impl WorkerConfig {
             sandbox: false,
             sandbox_read: Vec::new(),
             sandbox_write: Vec::new(),
+            idle_stop_ms: pool::idle_stop(),
+            recycle: RecycleConfig::default(),
+            pool: None,
+            labels: Labels::default(),
+            health_while_busy: None,
+            retry_idempotent: false,
         }
     }
 
@@ -293,23 +318,27 @@ impl Config {
             ("request_timeout_ms", self.request_timeout_ms),
             ("ready_timeout_ms", self.ready_timeout_ms),
             ("handshake_timeout_ms", self.handshake_timeout_ms),
+            ("health_timeout_ms", self.health_timeout_ms),
             ("restart.backoff_ms", self.restart.backoff_ms),
             ("restart.max_crashes", self.restart.max_crashes.into()),
         ];
         if let Some((key, _)) = positive.iter().find(|(_, value)| *value == 0) {
             return Err(((*key).to_owned(), "must be 1 or more".to_owned()));
         }
+        let in_pool = |name: &String| self.workers.iter().filter(|other| other.pool.as_ref() == Some(name)).count();
         for (index, worker) in self.workers.iter().enumerate() {
             let problem = if worker.name.is_empty() {
                 "has no name".to_owned()
             } else if worker.command.first().is_none_or(String::is_empty) {
                 format!("`{}` has an empty command", worker.name)
-            } else if worker.instances == 0 || worker.max_in_flight == Some(0) {
-                format!("`{}`: instances and max_in_flight must be 1 or more", worker.name)
+            } else if let Some(problem) = worker.problem() {
+                format!("`{}`: {problem}", worker.name)
             } else if self.workers[..index].iter().any(|other| other.name == worker.name) {
                 format!("two workers are called `{}`", worker.name)
             } else if let Some(problem) = worker.containment_problem() {
                 format!("`{}`: {problem}", worker.name)
+            } else if let Some(name) = worker.pool.as_ref().filter(|name| in_pool(name) > MOST_IN_A_POOL) {
+                format!("more than {MOST_IN_A_POOL} workers are in the pool `{name}`; divide it")
             } else {
                 continue;
             };
@@ -333,6 +362,14 @@ mod tests {
         assert_eq!(same.validate().unwrap_err().1, "two workers are called `a`");
         let empty = Config::with_workers([WorkerConfig::new("a", [""; 0])]);
         assert_eq!(empty.validate().unwrap_err().1, "`a` has an empty command");
+        let with = |instances: Instances| {
+            let worker = WorkerConfig { instances, ..WorkerConfig::new("a", ["x"]) };
+            Config::with_workers([worker]).validate().map_err(|(_, text)| text)
+        };
+        assert!(with(0.into()).unwrap_err().starts_with("`a`: instances must be 1 or more"));
+        let range = |min, max| with(Instances::Range(Range { min, max }));
+        assert_eq!(range(3, 2).unwrap_err(), "`a`: instances: `min` is 3, which is more than `max`, 2");
+        assert_eq!((range(0, 1), with(Instances::Auto(Auto::Auto))), (Ok(()), Ok(())));
         let zero = Config { max_in_flight: 0, ..Config::default() };
         assert_eq!(zero.validate().unwrap_err(), ("max_in_flight".to_owned(), "must be 1 or more".to_owned()));
     }

@@ -36,6 +36,7 @@ impl Core {
             }
         };
         let Some(worker) = self.workers.get_mut(from) else { return };
+        worker.heard_at = now;
         // Late, doubled or invented: an answer to nothing, or one that cannot name its request.
         let Some((id, key)) = envelope.request_id.and_then(|id| Some((id, *worker.in_flight.get(id)?))) else {
             self.dropped += 1;
@@ -46,6 +47,10 @@ impl Core {
                 self.dropped += 1;
             } else if let Some(request) = self.requests.get(key) {
                 request.emit(payload, role == Role::Progress, &mut self.out);
+                if request.frame.is_some() {
+                    // The host has seen something of it: it must not begin anew.
+                    self.requests.begin(key, false);
+                }
             }
             return;
         }
@@ -58,6 +63,7 @@ impl Core {
         worker.in_flight.remove(id);
         let group = worker.group;
         let Some(request) = self.requests.take(key, &mut self.timers) else { return };
+        let is_hosts = matches!(request.owner, Owner::Host(_));
         match request.owner {
             Owner::Host(_) => {
                 self.poison.acquit(request.fingerprint);
@@ -75,9 +81,16 @@ impl Core {
                 request.end(answer, &mut self.out);
             }
             Owner::Part(parent, worker) => self.part_done(now, parent, worker, decode(&payload)),
+            Owner::Probe(worker) => self.listen(now, worker),
             Owner::Handshake(worker) => self.learn(now, worker, &request.kind, decode(&payload)),
         }
-        self.pump(group);
+        if is_hosts {
+            self.served(now, from);
+        }
+        self.dismiss(now, from);
+        if let Some(pool) = self.groups.get(group).map(|group| group.home.pool) {
+            self.pump(now, pool);
+        }
     }
 }
 

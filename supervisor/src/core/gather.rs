@@ -3,9 +3,8 @@
 use millwork_protocol::message::{ErrorData, ErrorKind};
 use millwork_protocol::{Envelope, Frame, Limits, Map};
 
-use super::state::{WorkerId, WorkerState};
+use super::state::{Worker, WorkerId, WorkerState};
 use super::{Answer, Core, Millis, Outcome, Owner, Place, Request, RequestKey, merge};
-use crate::client::Route;
 
 /// How long a worker may take to tell its status before the last known one is used.
 const STATUS_WAIT: Millis = 5000;
@@ -33,19 +32,9 @@ impl Core {
         let parent = self.requests.insert(request, &mut self.timers);
         for worker in &workers {
             let id = self.own_id();
-            let part = Request {
-                owner: Owner::Part(parent, *worker),
-                frame: Some(Frame::message(&kind, Some(&id), &data)),
-                id,
-                kind: kind.clone(),
-                route: Route::default(),
-                place: Place::Waiting,
-                fingerprint: 0,
-                // Before the whole is due, so that it can still be answered.
-                due: limit.saturating_sub(1).max(now),
-                cancel: None,
-                overdue: false,
-            };
+            // Before the whole is due, so that it can still be answered.
+            let due = limit.saturating_sub(1).max(now);
+            let part = Request::own(Owner::Part(parent, *worker), id, kind.clone(), &data, due);
             let key = self.requests.insert(part, &mut self.timers);
             self.send(key, *worker);
         }
@@ -69,6 +58,7 @@ impl Core {
         if let Some(worker) = self.workers.get_mut(from) {
             worker.in_flight.remove(&part.id);
         }
+        self.dismiss(now, from);
         let text = format!("worker `{}` did not answer {} in time", self.name(from), part.kind);
         self.part_done(now, parent, from, Err(Box::new(ErrorData::new(ErrorKind::Timeout, text))));
     }
@@ -116,18 +106,29 @@ impl Core {
                 known.status = Some(answer);
             }
         }
-        let statuses = self.workers.iter().filter(|worker| worker.counts());
+        let statuses = self.workers.iter().filter(|worker| worker.counts() || worker.can_rest());
         let statuses: Vec<&Map> = statuses.filter_map(|worker| worker.known.as_ref()?.status.as_ref()).collect();
-        let rows = self.workers.iter().map(|worker| {
-            let queued = self.groups.get(worker.group).map_or(0, |group| group.queue.len());
-            // The supervisor's own questions are not what people ask about.
-            let is_hosts = |key: &&RequestKey| {
-                self.requests.get(**key).is_some_and(|request| matches!(request.owner, Owner::Host(_)))
-            };
-            let in_flight = worker.in_flight.values().filter(is_hosts).count();
-            merge::worker_row(worker, in_flight, queued, now)
-        });
+        let rows =
+            self.workers.iter().enumerate().filter(|(id, worker)| self.is_shown(*id, worker)).map(|(_, worker)| {
+                let pool = self.groups.get(worker.group).and_then(|group| self.pools.get(group.home.pool));
+                let queued = pool.map_or(0, |pool| pool.queue.len());
+                // The supervisor's own questions are not what people ask about.
+                let is_hosts = |key: &&RequestKey| {
+                    self.requests.get(**key).is_some_and(|request| matches!(request.owner, Owner::Host(_)))
+                };
+                let in_flight = worker.in_flight.values().filter(is_hosts).count();
+                merge::worker_row(worker, in_flight, queued, now)
+            });
         merge::status(&statuses, &self.inventory, self.policy.max_frame, rows.collect(), self.dropped)
+    }
+}
+
+impl Core {
+    /// Whether a worker is worth a line: it does something, or stands for a group of which nobody does.
+    fn is_shown(&self, id: WorkerId, worker: &Worker) -> bool {
+        let Some(group) = self.groups.get(worker.group) else { return false };
+        let is_idle = |worker: &Worker| worker.state == WorkerState::Idle;
+        !is_idle(worker) || (group.workers.first() == Some(&id) && group.members(&self.workers).all(is_idle))
     }
 }
 

@@ -1,43 +1,20 @@
-//! Workers from their start to their end, and the end of the whole fleet.
+//! Workers from their start to their end. What they are asked in between is in [`handshake`](super::handshake), the end
+//! of the whole fleet in [`shutdown`](super::shutdown).
 
-use std::sync::Arc;
-
-use millwork_protocol::message::{ErrorData, ErrorKind, LoadError};
-use millwork_protocol::{Frame, MIN_PROTOCOL_VERSION, Map, Value};
+use millwork_protocol::message::{ErrorData, ErrorKind};
 
 use super::policy::Next;
-use super::routing::protocol_version;
-use super::state::{Condemned, Known, WorkerId, WorkerState};
+use super::state::{After, Condemned, WorkerId, WorkerState};
 use super::timers::Watch;
-use super::{Action, Answer, Cause, Core, Millis, Outcome, Owner, Place, Request, RequestKey, Timer};
-use crate::client::Route;
+use super::{Action, Answer, Cause, Core, Millis, Owner, Request, RequestKey, Timer};
 
-/// What a worker is asked before it gets requests.
-const HANDSHAKE: [&str; 3] = ["discover", "worker.status", "provider.list"];
-/// How long requests have to end after they were cancelled by the shutdown.
-const CANCEL_AT_SHUTDOWN: Millis = 300;
-/// How long a worker whose stdin has been closed has until SIGTERM.
-const CLOSED_STDIN: Millis = 150;
 /// How long a worker may live on that has closed a pipe.
 const CLOSED_PIPE: Millis = 200;
 /// So much of a dead worker's stderr goes into errors, in bytes.
 const TAIL_IN_ERRORS: usize = 2048;
 
-/// How far the shutdown has come.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Shutdown {
-    Running,
-    /// Requests may still end by themselves.
-    Grace,
-    /// They have been cancelled.
-    Cancelling,
-    /// The workers are being ended.
-    Stopping,
-    Stopped,
-}
-
 impl Core {
-    fn change(&mut self, id: WorkerId, state: WorkerState, detail: Option<String>) {
+    pub(super) fn change(&mut self, id: WorkerId, state: WorkerState, detail: Option<String>) {
         if let Some(worker) = self.workers.get_mut(id).filter(|worker| worker.state != state) {
             worker.state = state;
             self.out.push(Action::Changed { worker: id, state, detail });
@@ -47,117 +24,22 @@ impl Core {
     /// Starts a worker's next process.
     pub(super) fn start(&mut self, now: Millis, id: WorkerId) {
         let Some(worker) = self.workers.get_mut(id) else { return };
-        worker.run += 1;
-        worker.restarts = worker.run - 1;
-        worker.pid = None;
-        worker.started_at = now;
-        worker.ready_at = None;
-        worker.sent = 0;
-        worker.learning = Known::default();
-        worker.condemned = None;
+        worker.reset(now);
         let run = worker.run;
         self.change(id, WorkerState::Starting, None);
         self.watch(id, Watch::Ready, now.saturating_add(self.policy.ready_timeout));
         self.out.push(Action::Spawn { worker: id, run });
     }
 
-    fn watch(&mut self, id: WorkerId, watch: Watch, at: Millis) {
+    pub(super) fn watch(&mut self, id: WorkerId, watch: Watch, at: Millis) {
         let run = self.workers.get(id).map_or(0, |worker| worker.run);
         self.timers.add(at, Timer::Worker(id, run, watch));
-    }
-
-    /// The process is there. It is asked at once: the frames wait in its pipe until it is ready.
-    pub(super) fn spawned(&mut self, id: WorkerId, pid: u32) {
-        let Some(worker) = self.workers.get_mut(id) else { return };
-        worker.pid = Some(pid);
-        if worker.state != WorkerState::Starting {
-            return self.out.push(Action::Kill { worker: id });
-        }
-        for kind in HANDSHAKE {
-            let own_id = self.own_id();
-            let request = Request {
-                owner: Owner::Handshake(id),
-                frame: Some(Frame::message(kind, Some(&own_id), &Map::new())),
-                id: own_id,
-                kind: kind.into(),
-                route: Route::default(),
-                place: Place::Waiting,
-                fingerprint: 0,
-                due: Millis::MAX,
-                cancel: None,
-                overdue: false,
-            };
-            let key = self.requests.insert(request, &mut self.timers);
-            self.send(key, id);
-        }
     }
 
     /// What bounds its process is for people to see.
     pub(super) fn bounded(&mut self, id: WorkerId, bounds: String) {
         if let Some(worker) = self.workers.get_mut(id) {
             worker.bounds = bounds;
-        }
-    }
-
-    /// An id for a request of the supervisor's own.
-    pub(super) fn own_id(&mut self) -> Arc<str> {
-        self.next_own_id += 1;
-        format!("{}{}", self.prefix, self.next_own_id).into()
-    }
-
-    /// It said READY, or answered as only a ready worker can.
-    pub(super) fn up(&mut self, now: Millis, id: WorkerId) {
-        if self.workers.get(id).is_some_and(|worker| worker.state == WorkerState::Starting) {
-            self.change(id, WorkerState::Discovering, None);
-            self.watch(id, Watch::Handshake, now.saturating_add(self.policy.handshake_timeout));
-        }
-    }
-
-    /// An answer to one of the questions of the handshake.
-    pub(super) fn learn(&mut self, now: Millis, id: WorkerId, question: &str, answer: Outcome) {
-        self.up(now, id);
-        let Some(worker) = self.workers.get_mut(id) else { return };
-        match (question, answer) {
-            ("discover", Ok(discover)) => {
-                let version = protocol_version(Some(&discover));
-                if version < i64::from(MIN_PROTOCOL_VERSION) {
-                    let reason =
-                        format!("it speaks protocol version {version}; {MIN_PROTOCOL_VERSION} is the oldest known");
-                    return self.condemn(now, id, reason, true);
-                }
-                match discover.get("nodes") {
-                    Some(Value::List(_)) => worker.learning.discover = Some(discover),
-                    other => {
-                        let found = other.map_or("nothing", Value::type_name);
-                        let reason = format!("its answer to discover has {found} where the list `nodes` belongs");
-                        return self.condemn(now, id, reason, true);
-                    }
-                }
-            }
-            ("discover", Err(error)) => {
-                let reason = format!("it answered discover with an error: {}", error.error);
-                return self.condemn(now, id, reason, true);
-            }
-            // The other two are younger than the protocol: a worker without them has no providers, and no status to show.
-            ("worker.status", answer) => worker.learning.status = Some(answer.unwrap_or_default()),
-            (_, answer) => {
-                let listed = answer.ok().and_then(|mut map| map.swap_remove("providers"));
-                let providers = listed.and_then(|value| match value {
-                    Value::List(providers) => Some(providers),
-                    _ => None,
-                });
-                worker.learning.providers = Some(providers.unwrap_or_default());
-            }
-        }
-        if worker.learning.is_complete() && worker.state == WorkerState::Discovering {
-            worker.known = Some(std::mem::take(&mut worker.learning));
-            worker.ready_at = Some(now);
-            worker.attempted = true;
-            let group = worker.group;
-            self.change(id, WorkerState::Ready, None);
-            self.rebuild_inventory();
-            self.release_waiting(now);
-            self.pump(group);
         }
     }
 
@@ -217,6 +99,9 @@ impl Core {
             (Watch::Closed, state) if state.is_alive() => self.broken(now, id, "it closed its stdout".to_owned()),
             (Watch::Deaf, state) if state.is_alive() => self.condemn(now, id, "it closed its stdin".to_owned(), true),
             (Watch::Kill, state) if state.is_alive() => self.kill(id),
+            (Watch::Idle, _) => self.idle_due(now, id),
+            (Watch::Health, _) => self.health_due(now, id),
+            (Watch::Age, _) => self.age_due(now, id),
             (Watch::Restart, WorkerState::BackingOff | WorkerState::Failed) => self.start(now, id),
             _ => {}
         }
@@ -233,42 +118,61 @@ impl Core {
         let mut keys: Vec<RequestKey> = worker.in_flight.drain().map(|(_, key)| key).collect();
         keys.sort_unstable();
         let condemned = worker.condemned.take();
+        let leaving = worker.leaving.take();
+        // One that was let go has nothing to be blamed for, however it ends.
+        let is_expected = leaving.is_some() && condemned.as_ref().is_some_and(|c| !c.is_crash) && keys.is_empty();
         let uptime = worker.ready_at.take().map_or(0, |at| now.saturating_sub(at));
         let group = worker.group;
         let first_attempt = !std::mem::replace(&mut worker.attempted, true);
         let death = describe(&worker.name, exit, tail, condemned.as_ref());
-        worker.last_error = Some(death.clone());
+        if !is_expected {
+            worker.last_error = Some(death.clone());
+        }
 
         self.blame(now, &keys, condemned.is_none());
         let mut again = Vec::new();
         for key in keys {
-            if self
-                .requests
-                .get(key)
-                .is_some_and(|r| matches!(r.owner, Owner::Host(_)) && r.frame.is_some() && r.cancel.is_none())
-            {
+            if self.can_go_again(key, now) {
                 again.push(key);
             } else if let Some(request) = self.requests.take(key, &mut self.timers) {
                 self.bury(now, request, &death, condemned.as_ref());
             }
         }
-        self.requeue(&again, group);
-        self.succeed(now, id, uptime, condemned.as_ref(), death);
+        self.requeue(&again);
+        match leaving {
+            Some(After::Rest) if self.is_running() => self.rest(id, group),
+            Some(After::Restart) if is_expected && self.is_running() => self.start(now, id),
+            _ => self.succeed(now, id, uptime, condemned.as_ref(), death),
+        }
+        self.settle(now, group);
         if first_attempt || self.workers.get(id).is_some_and(|worker| !worker.counts()) {
             self.rebuild_inventory();
         }
         if first_attempt {
             self.release_waiting(now);
         }
-        match self.hopeless(group) {
-            Some(error) => self.fail_queue(group, &error),
-            None => self.pump(group),
+        if let Some(pool) = self.groups.get(group).map(|group| group.home.pool) {
+            self.fail_hopeless(pool);
+            self.pump(now, pool);
+        }
+    }
+
+    /// A worker that left has gone. What it told is kept where nobody else of its group has told anything.
+    fn rest(&mut self, id: WorkerId, group: usize) {
+        self.change(id, WorkerState::Idle, None);
+        let Some(group) = self.groups.get_mut(group) else { return };
+        group.successor = group.successor.filter(|successor| *successor != id);
+        let knows = |other: &WorkerId| self.workers.get(*other).is_some_and(|worker| worker.known.is_some());
+        if group.workers.iter().any(|other| *other != id && knows(other))
+            && let Some(worker) = self.workers.get_mut(id)
+        {
+            worker.known = None;
         }
     }
 
     /// A crash with a single request running is that request's doing.
     fn blame(&mut self, now: Millis, keys: &[RequestKey], is_crash: bool) {
-        let begun = keys.iter().filter_map(|key| self.requests.get(*key)).filter(|request| request.frame.is_none());
+        let begun = keys.iter().filter_map(|key| self.requests.get(*key)).filter(|request| request.has_begun);
         let mut begun = begun.map(|request| (request.owner, request.fingerprint));
         if let (true, Some((Owner::Host(_), fingerprint)), None) = (is_crash, begun.next(), begun.next()) {
             self.poison.blame(fingerprint, now);
@@ -297,13 +201,13 @@ impl Core {
         };
         match request.owner {
             Owner::Part(parent, worker) => self.part_done(now, parent, worker, Err(Box::new(error))),
-            Owner::Host(_) | Owner::Handshake(_) => request.end(Answer::Error(error), &mut self.out),
+            Owner::Host(_) | Owner::Handshake(_) | Owner::Probe(_) => request.end(Answer::Error(error), &mut self.out),
         }
     }
 
     /// Decides what becomes of a worker whose process is gone.
     fn succeed(&mut self, now: Millis, id: WorkerId, uptime: Millis, condemned: Option<&Condemned>, death: String) {
-        if matches!(self.shutdown, Shutdown::Stopping | Shutdown::Stopped) {
+        if !self.is_running() {
             return self.change(id, WorkerState::Stopped, None);
         }
         if condemned.is_some_and(|condemned| !condemned.is_crash) {
@@ -317,86 +221,6 @@ impl Core {
         };
         self.change(id, state, Some(death));
         self.watch(id, Watch::Restart, now.saturating_add(wait));
-    }
-
-    /// The inventory, with workers that are still starting as load errors.
-    pub(super) fn inventory_so_far(&self) -> Map {
-        let mut discover = self.inventory.discover.clone();
-        let late = self.workers.iter().filter(|worker| !worker.attempted);
-        let errors = late.map(|worker| LoadError::new(&*worker.name, "start", "StillStarting", "it is still starting"));
-        let errors: Vec<Value> = errors.map(|error| error.into_map().into()).collect();
-        if let Some(Value::List(all)) = discover.get_mut("load_errors") {
-            all.extend(errors);
-        }
-        discover
-    }
-
-    pub(super) fn begin_shutdown(&mut self, now: Millis, at_once: bool) {
-        match self.shutdown {
-            Shutdown::Stopping | Shutdown::Stopped => {}
-            _ if at_once => self.stop_workers(now, true),
-            Shutdown::Running => {
-                self.shutdown = Shutdown::Grace;
-                self.timers.add(now.saturating_add(self.policy.shutdown_grace), Timer::Shutdown);
-            }
-            Shutdown::Grace | Shutdown::Cancelling => {}
-        }
-    }
-
-    pub(super) fn shutdown_due(&mut self, now: Millis) {
-        match self.shutdown {
-            Shutdown::Grace => {
-                self.shutdown = Shutdown::Cancelling;
-                for key in self.requests.of_hosts() {
-                    self.cancel(now, key, Cause::Shutdown);
-                }
-                self.timers.add(now.saturating_add(CANCEL_AT_SHUTDOWN), Timer::Shutdown);
-            }
-            Shutdown::Cancelling => self.stop_workers(now, true),
-            Shutdown::Running | Shutdown::Stopping | Shutdown::Stopped => {}
-        }
-    }
-
-    /// Moves the shutdown on as soon as nothing holds it back.
-    pub(super) fn continue_shutdown(&mut self, now: Millis) {
-        if matches!(self.shutdown, Shutdown::Grace | Shutdown::Cancelling) && self.requests.open() == 0 {
-            self.stop_workers(now, false);
-        }
-        if self.shutdown == Shutdown::Stopping && self.workers.iter().all(|worker| !worker.state.is_alive()) {
-            self.shutdown = Shutdown::Stopped;
-            self.out.push(Action::Stopped);
-        }
-    }
-
-    /// Ends every worker: by the end of its stdin, then SIGTERM, then SIGKILL. At once means without waiting for the first.
-    fn stop_workers(&mut self, now: Millis, at_once: bool) {
-        self.shutdown = Shutdown::Stopping;
-        for key in self.requests.of_hosts() {
-            let is_sent = self.requests.get(key).is_some_and(|request| matches!(request.place, Place::Sent { .. }));
-            match self.requests.get_mut(key) {
-                Some(request) if is_sent => {
-                    request.cancel.get_or_insert(Cause::Shutdown);
-                    request.overdue = true;
-                }
-                _ => self.cancel(now, key, Cause::Shutdown),
-            }
-        }
-        for id in 0..self.workers.len() {
-            let Some(worker) = self.workers.get_mut(id) else { continue };
-            if !worker.state.is_alive() {
-                self.change(id, WorkerState::Stopped, None);
-                continue;
-            }
-            worker.condemned.get_or_insert_with(|| Condemned {
-                reason: "the supervisor is shutting down".to_owned(),
-                is_crash: false,
-                signal: "SIGTERM",
-            });
-            self.change(id, WorkerState::Draining, None);
-            self.out.push(Action::CloseStdin { worker: id });
-            let patience = if at_once { 0 } else { CLOSED_STDIN };
-            self.watch(id, Watch::Terminate, now.saturating_add(patience));
-        }
     }
 }
 

@@ -84,6 +84,14 @@ pub(super) fn status(
     for (key, value) in workers.iter().filter_map(|status| status.get("extensions")?.as_map()).flatten() {
         extensions.entry(key.clone()).or_insert_with(|| value.clone());
     }
+    // Each worker speaks for its own nodes.
+    let mut idempotent = Vec::new();
+    for names in workers.iter().filter_map(|status| status.get("extensions")?.get("idempotent_nodes")?.as_list()) {
+        union(&mut idempotent, names.to_vec());
+    }
+    if !idempotent.is_empty() {
+        extensions.insert("idempotent_nodes".to_owned(), idempotent.into());
+    }
     let supervisor =
         map! { "version" => env!("CARGO_PKG_VERSION"), "workers" => rows, "dropped_frames" => dropped_frames };
     extensions.insert("supervisor".to_owned(), supervisor.into());
@@ -119,6 +127,9 @@ pub(super) fn worker_row(worker: &Worker, in_flight: usize, queued: usize, now: 
     }
     if !worker.bounds.is_empty() {
         row.insert("bounds".to_owned(), worker.bounds.as_str().into());
+    }
+    if let Some(bytes) = worker.rss_bytes.filter(|_| worker.state.is_alive()) {
+        row.insert("rss_bytes".to_owned(), bytes.into());
     }
     if let Some(error) = &worker.last_error {
         row.insert("last_error".to_owned(), error.as_str().into());

@@ -3,15 +3,26 @@
 //! Requests come in with [`Core::handle`] and end with exactly one [`Action::End`]: see [`requests`].
 
 mod answers;
+mod fairness;
 mod gather;
+mod handshake;
+mod health;
+mod idempotent;
+mod labels;
 mod lifecycle;
 mod merge;
 mod poison;
 mod policy;
+mod pool;
 mod queue;
+mod recycle;
 mod requests;
+mod route;
 mod routing;
+mod scale;
+mod shutdown;
 mod state;
+mod sticky;
 #[cfg(test)]
 mod tests;
 mod timers;
@@ -23,17 +34,20 @@ use millwork_protocol::message::ErrorData;
 use millwork_protocol::{Bytes, Frame, Map};
 
 pub(crate) use poison::{Fingerprint, fingerprint};
-pub(crate) use policy::{Millis, Policy};
+pub(crate) use policy::{GroupPolicy, Millis, Policy};
 pub(crate) use requests::HostId;
+pub(crate) use route::Route;
 pub(crate) use state::WorkerId;
 pub use state::WorkerState;
+pub(crate) use sticky::Affinity;
 
-use crate::client::Route;
-use lifecycle::Shutdown;
 use poison::Poison;
+use pool::{Group, Pool};
 use requests::{Cause, Owner, Place, Request, RequestKey, Requests};
 use routing::Inventory;
+use shutdown::Shutdown;
 use state::Worker;
+use sticky::Sticky;
 use timers::{Timer, Timers};
 
 /// A request as it comes in. An empty id stands for nil.
@@ -109,6 +123,18 @@ pub(crate) enum Event {
         exit: String,
         tail: String,
     },
+    /// So much memory its process has.
+    Usage {
+        worker: WorkerId,
+        run: u32,
+        rss_bytes: u64,
+    },
+    /// Replace every worker of a group, one after the other, and say why.
+    #[cfg_attr(not(test), expect(dead_code, reason = "for a configuration that is read again"))]
+    Replace {
+        group: usize,
+        reason: String,
+    },
     /// End everything: with the grace periods, or at once because nobody is there to read an answer.
     Shutdown {
         at_once: bool,
@@ -176,26 +202,20 @@ pub(crate) enum Action {
     Stopped,
 }
 
-/// The workers of one entry of the configuration, any of which can do the same, and what waits for them.
-#[derive(Debug)]
-struct Group {
-    name: String,
-    workers: Vec<WorkerId>,
-    queue: VecDeque<RequestKey>,
-}
-
 /// The state machine.
 #[derive(Debug)]
 pub(crate) struct Core {
     policy: Policy,
     workers: Vec<Worker>,
     groups: Vec<Group>,
+    pools: Vec<Pool>,
     requests: Requests,
     /// Requests that wait for the first attempts to start.
     waiting: VecDeque<RequestKey>,
     timers: Timers,
     inventory: Inventory,
     poison: Poison,
+    sticky: Sticky,
     shutdown: Shutdown,
     /// Starts the ids of the supervisor's own requests.
     prefix: String,
@@ -206,33 +226,26 @@ pub(crate) struct Core {
 }
 
 impl Core {
-    /// A fleet of groups, each a name, a number of instances and their `max_in_flight`. `prefix` must not occur in hosts' ids.
-    pub(crate) fn new(policy: Policy, groups: &[(String, usize, usize)], prefix: String) -> Self {
+    /// A fleet of groups. `prefix` must not occur in hosts' ids.
+    pub(crate) fn new(policy: Policy, groups: impl IntoIterator<Item = GroupPolicy>, prefix: String) -> Self {
         let mut core = Self {
             policy,
             workers: Vec::new(),
             groups: Vec::new(),
+            pools: Vec::new(),
             requests: Requests::default(),
             waiting: VecDeque::new(),
             timers: Timers::default(),
             inventory: Inventory::default(),
             poison: Poison::default(),
+            sticky: Sticky::default(),
             shutdown: Shutdown::Running,
             prefix,
             next_own_id: 0,
             dropped: 0,
             out: Vec::new(),
         };
-        for (name, instances, max_in_flight) in groups {
-            let group = core.groups.len();
-            let first = core.workers.len();
-            for index in 1..=*instances {
-                let name = if *instances > 1 { format!("{name}/{index}") } else { name.clone() };
-                core.workers.push(Worker::new(name, group, *max_in_flight));
-            }
-            let workers = (first..core.workers.len()).collect();
-            core.groups.push(Group { name: name.clone(), workers, queue: VecDeque::new() });
-        }
+        groups.into_iter().for_each(|group| core.add_group(group));
         core
     }
 
@@ -260,6 +273,10 @@ impl Core {
             Event::Exited { worker, run, exit, tail } if self.is_current(worker, run) => {
                 self.exited(now, worker, &exit, &tail);
             }
+            Event::Usage { worker, run, rss_bytes } if self.is_current(worker, run) => {
+                self.usage(now, worker, rss_bytes);
+            }
+            Event::Replace { group, reason } => self.replace(now, group, &reason),
             Event::Shutdown { at_once } => self.begin_shutdown(now, at_once),
             Event::Tick
             | Event::Spawned { .. }
@@ -270,6 +287,7 @@ impl Core {
             | Event::Closed { .. }
             | Event::Deaf { .. }
             | Event::Broken { .. }
+            | Event::Usage { .. }
             | Event::Exited { .. } => {}
         }
         while let Some(timer) = self.timers.due(now) {
@@ -279,6 +297,7 @@ impl Core {
                     self.worker_due(now, worker, watch)
                 }
                 Timer::Worker(..) => {}
+                Timer::Grow(pool) => self.grow_due(now, pool),
                 Timer::Shutdown => self.shutdown_due(now),
             }
         }
@@ -308,11 +327,6 @@ impl Core {
     /// The group that a worker belongs to.
     pub(crate) fn group(&self, worker: WorkerId) -> usize {
         self.workers.get(worker).map_or(0, |worker| worker.group)
-    }
-
-    /// How many workers there are.
-    pub(crate) fn worker_count(&self) -> usize {
-        self.workers.len()
     }
 
     /// Whether some worker is ready.

@@ -1,6 +1,6 @@
 //! The numbers that the state machine goes by, and when a crashed worker is started again.
 
-use crate::config::{Config, RestartConfig};
+use crate::config::{Config, RecycleConfig, RestartConfig, WorkerConfig};
 
 /// Milliseconds on a clock that only goes forward.
 pub(crate) type Millis = u64;
@@ -16,6 +16,9 @@ pub(crate) struct Policy {
     pub(crate) ready_timeout: Millis,
     pub(crate) handshake_timeout: Millis,
     pub(crate) shutdown_grace: Millis,
+    /// How long a worker may be silent before it is asked for its status; 0 for ever.
+    pub(crate) health_interval: Millis,
+    pub(crate) health_timeout: Millis,
     pub(crate) restart: RestartConfig,
     pub(crate) max_frame: usize,
 }
@@ -31,8 +34,47 @@ impl Policy {
             ready_timeout: config.ready_timeout_ms,
             handshake_timeout: config.handshake_timeout_ms,
             shutdown_grace: config.shutdown_grace_ms,
+            health_interval: config.health_interval_ms,
+            health_timeout: config.health_timeout_ms,
             restart: config.restart.clone(),
             max_frame,
+        }
+    }
+}
+
+/// One entry of the configuration, as the state machine uses it.
+#[derive(Debug, Clone)]
+pub(crate) struct GroupPolicy {
+    pub(crate) name: String,
+    /// Groups of one pool are alternatives for what several of them have.
+    pub(crate) pool: Option<String>,
+    pub(crate) min: usize,
+    pub(crate) max: usize,
+    pub(crate) max_in_flight: usize,
+    /// How long a worker beyond the least number has nothing to do before it is stopped; 0 for ever.
+    pub(crate) idle_stop: Millis,
+    pub(crate) recycle: RecycleConfig,
+    /// Whether it must answer while requests are on it; where nothing is said, if it is built with Millwork's runtime.
+    pub(crate) health_while_busy: Option<bool>,
+    pub(crate) retry_idempotent: bool,
+    /// The video memory that its labels give it.
+    pub(crate) vram_gb: Option<f64>,
+}
+
+impl GroupPolicy {
+    pub(crate) fn new(worker: &WorkerConfig, config: &Config) -> Self {
+        let (min, max) = worker.instances.range();
+        Self {
+            name: worker.name.clone(),
+            pool: worker.pool.clone(),
+            min,
+            max,
+            max_in_flight: worker.max_in_flight.unwrap_or(config.max_in_flight),
+            idle_stop: worker.idle_stop_ms,
+            recycle: worker.recycle.clone(),
+            health_while_busy: worker.health_while_busy,
+            retry_idempotent: worker.retry_idempotent,
+            vram_gb: worker.labels.vram(),
         }
     }
 }

@@ -4,8 +4,9 @@ use millwork_protocol::Frame;
 use millwork_protocol::Map;
 use millwork_protocol::message::{ErrorData, ErrorKind};
 
-use super::lifecycle::Shutdown;
+use super::pool::Home;
 use super::routing::Decision;
+use super::shutdown::Shutdown;
 use super::state::WorkerId;
 use super::{Answer, Cause, Core, Incoming, Millis, Owner, Place, Request, RequestKey};
 
@@ -30,6 +31,9 @@ impl Core {
             due: now.saturating_add(timeout),
             cancel: None,
             overdue: false,
+            home: Home::default(),
+            has_begun: false,
+            retries: 0,
         };
         if let Some(error) = self.objection(now, &request) {
             return request.end(Answer::Error(error), &mut self.out);
@@ -57,7 +61,7 @@ impl Core {
     /// Sends a request on its way, for the first time or again. Its timer runs while it is in the table.
     fn route(&mut self, now: Millis, request: Request) {
         match self.decide(&request) {
-            Decision::Group(group) => self.enqueue(request, group),
+            Decision::Home(home) => self.enqueue(now, request, home),
             Decision::Gather => self.gather(now, request),
             Decision::Answer(answer) => request.end(answer, &mut self.out),
             Decision::Wait if self.is_full() => self.refuse_overload(request),
@@ -69,7 +73,7 @@ impl Core {
     }
 
     fn is_full(&self) -> bool {
-        let queued: usize = self.groups.iter().map(|group| group.queue.len()).sum();
+        let queued: usize = self.pools.iter().map(|pool| pool.queue.len()).sum();
         queued + self.waiting.len() >= self.policy.max_queued
     }
 
@@ -78,63 +82,41 @@ impl Core {
         request.end(Answer::Error(ErrorData::new(ErrorKind::Overloaded, text)), &mut self.out);
     }
 
-    fn enqueue(&mut self, mut request: Request, group: usize) {
+    fn enqueue(&mut self, now: Millis, mut request: Request, home: Home) {
         if request.id.is_empty() {
             let text = format!("{}: request_id must be text and not empty", request.kind);
             return request.end(Answer::Error(ErrorData::new(ErrorKind::InvalidInput, text)), &mut self.out);
         }
-        if let Some(error) = self.hopeless(group) {
+        if let Some(error) = self.hopeless(home) {
             return request.end(Answer::Error(error), &mut self.out);
         }
-        let queue_is_empty = self.groups.get(group).is_none_or(|group| group.queue.is_empty());
-        request.place = Place::Queued(group);
-        match self.pick(group, &request.id).filter(|_| queue_is_empty) {
+        let queue_is_empty = self.pools.get(home.pool).is_none_or(|pool| pool.queue.is_empty());
+        request.home = home;
+        request.place = Place::Queued;
+        match self.pick(&request).filter(|_| queue_is_empty) {
             Some(worker) => {
                 let key = self.requests.insert(request, &mut self.timers);
-                self.send(key, worker);
+                self.assign(key, worker);
             }
             None if self.is_full() => self.refuse_overload(request),
             None => {
+                let flow = request.flow();
                 let key = self.requests.insert(request, &mut self.timers);
-                if let Some(group) = self.groups.get_mut(group) {
-                    group.queue.push_back(key);
+                if let Some(pool) = self.pools.get_mut(home.pool) {
+                    pool.queue.push(flow, key);
                 }
-                self.pump(group);
+                self.pump(now, home.pool);
             }
         }
     }
 
-    /// Why nothing can be sent to a group any more, if so.
-    pub(super) fn hopeless(&self, group: usize) -> Option<ErrorData> {
-        let group = self.groups.get(group)?;
-        let mut members = group.workers.iter().filter_map(|id| self.workers.get(*id));
-        if members.clone().any(|worker| worker.counts()) {
-            return None;
+    /// Hands a request to the worker that was picked for it.
+    pub(super) fn assign(&mut self, key: RequestKey, to: WorkerId) {
+        let affinity = self.requests.get(key).and_then(|request| request.route.affinity);
+        if let (Some(affinity), Some(worker), true) = (affinity, self.workers.get(to), self.workers.len() > 1) {
+            self.sticky.remember(affinity, to, worker.run);
         }
-        let why =
-            members.find_map(|worker| worker.last_error.clone()).unwrap_or_else(|| "it has been stopped".to_owned());
-        let text = format!("worker `{}` is not available: {why}", group.name);
-        Some(ErrorData::new(ErrorKind::Unavailable, text))
-    }
-
-    /// The least busy worker of a group that takes a request with this id now.
-    fn pick(&self, group: usize, id: &str) -> Option<WorkerId> {
-        let members = self.groups.get(group)?.workers.iter().copied();
-        let free = members.filter_map(|id| Some((id, self.workers.get(id)?))).filter(|(_, worker)| worker.takes(id));
-        free.min_by_key(|(_, worker)| worker.in_flight.len()).map(|(id, _)| id)
-    }
-
-    /// Sends what waits for a group as far as its workers have room.
-    pub(super) fn pump(&mut self, group: usize) {
-        while let Some(key) = self.groups.get(group).and_then(|group| group.queue.front().copied()) {
-            let Some(request) = self.requests.get(key) else {
-                self.groups.get_mut(group).map(|group| group.queue.pop_front());
-                continue;
-            };
-            let Some(worker) = self.pick(group, &request.id) else { return };
-            self.groups.get_mut(group).map(|group| group.queue.pop_front());
-            self.send(key, worker);
-        }
+        self.send(key, to);
     }
 
     /// Hands a request to a worker.
@@ -156,14 +138,17 @@ impl Core {
     }
 
     /// The pipe has taken bytes: requests that have begun can no longer be sent elsewhere, and need not be kept.
-    pub(super) fn wrote(&mut self, worker: WorkerId, total: u64) {
-        let Some(worker) = self.workers.get_mut(worker) else { return };
-        while let Some(key) = worker.unwritten.front() {
-            match self.requests.get(*key).map(|request| &request.place) {
-                Some(Place::Sent { start, .. }) if *start >= total => return,
-                _ => self.requests.drop_frame(*key),
+    pub(super) fn wrote(&mut self, id: WorkerId, total: u64) {
+        while let Some(worker) = self.workers.get(id)
+            && let Some(key) = worker.unwritten.front().copied()
+        {
+            let request = self.requests.get(key);
+            if matches!(request.map(|r| &r.place), Some(Place::Sent { start, .. }) if *start >= total) {
+                return;
             }
-            worker.unwritten.pop_front();
+            let is_kept = request.is_some_and(|request| self.is_kept(request, worker));
+            self.requests.begin(key, is_kept);
+            self.workers.get_mut(id).map(|worker| worker.unwritten.pop_front());
         }
     }
 
@@ -187,9 +172,9 @@ impl Core {
     fn drop_unsent(&mut self, key: RequestKey, cause: Cause) {
         let Some(request) = self.requests.take(key, &mut self.timers) else { return };
         match request.place {
-            Place::Queued(group) => {
-                if let Some(group) = self.groups.get_mut(group) {
-                    group.queue.retain(|other| *other != key);
+            Place::Queued => {
+                if let Some(pool) = self.pools.get_mut(request.home.pool) {
+                    pool.queue.remove(request.flow(), key);
                 }
             }
             Place::Waiting => self.waiting.retain(|other| *other != key),
@@ -215,6 +200,7 @@ impl Core {
         let Some(request) = self.requests.get_mut(key) else { return };
         match (&request.place, request.owner) {
             (_, Owner::Part(parent, worker)) => self.part_overdue(now, key, parent, worker),
+            (_, Owner::Probe(worker)) => self.probe_overdue(now, key, worker),
             (_, Owner::Handshake(_)) => {}
             (Place::Waiting, _) if &*request.kind == "discover" => self.discover_now(key),
             (Place::Sent { worker, .. }, _) if request.cancel.is_some() => {
@@ -248,20 +234,22 @@ impl Core {
         }
     }
 
-    /// Puts requests that had not begun back to the head of their queue, in their order.
-    pub(super) fn requeue(&mut self, keys: &[RequestKey], group: usize) {
+    /// Puts requests that had not begun back to the head of their lines, in their order.
+    pub(super) fn requeue(&mut self, keys: &[RequestKey]) {
         for key in keys.iter().rev() {
-            if let (Some(request), Some(group_)) = (self.requests.get_mut(*key), self.groups.get_mut(group)) {
-                request.place = Place::Queued(group);
-                group_.queue.push_front(*key);
+            if let Some(request) = self.requests.get_mut(*key)
+                && let Some(pool) = self.pools.get_mut(request.home.pool)
+            {
+                request.place = Place::Queued;
+                request.retries += u8::from(std::mem::take(&mut request.has_begun));
+                pool.queue.put_back(request.flow(), *key);
             }
         }
     }
 
-    /// Fails what waits for a group that will not come back.
-    pub(super) fn fail_queue(&mut self, group: usize, error: &ErrorData) {
-        let queue = self.groups.get_mut(group).map(|group| std::mem::take(&mut group.queue));
-        for key in queue.into_iter().flatten() {
+    /// Fails requests that have been taken out of their queue.
+    pub(super) fn fail(&mut self, keys: Vec<RequestKey>, error: &ErrorData) {
+        for key in keys {
             if let Some(request) = self.requests.take(key, &mut self.timers) {
                 request.end(Answer::Error(error.clone()), &mut self.out);
             }

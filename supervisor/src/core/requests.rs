@@ -3,14 +3,15 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use millwork_protocol::{Bytes, Frame};
+use millwork_protocol::{Bytes, Frame, Map};
 
+use super::fairness::Flow;
 use super::poison::Fingerprint;
 use super::policy::Millis;
+use super::pool::Home;
 use super::state::WorkerId;
 use super::timers::{Timer, Timers};
-use super::{Action, Answer, Outcome};
-use crate::client::Route;
+use super::{Action, Answer, Outcome, Route};
 
 /// Whoever sends requests: the pipe, or the Rust clients in this process. Ids of two hosts never meet.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -27,6 +28,8 @@ pub(super) enum Owner {
     Part(RequestKey, WorkerId),
     /// The supervisor, which is getting to know a worker.
     Handshake(WorkerId),
+    /// The supervisor, which wonders whether a worker is still there.
+    Probe(WorkerId),
 }
 
 /// How far a request has come.
@@ -34,8 +37,8 @@ pub(super) enum Owner {
 pub(super) enum Place {
     /// It waits for the first attempt to start of some worker to end.
     Waiting,
-    /// It waits for a worker of a group.
-    Queued(usize),
+    /// It waits for a worker of its home.
+    Queued,
     /// A worker has it. `start` is where its first byte stands in all that was ever sent to this run of the worker.
     Sent { worker: WorkerId, start: u64 },
     /// Several workers have a part of it.
@@ -60,8 +63,14 @@ pub(super) struct Request {
     pub(super) kind: Arc<str>,
     pub(super) route: Route,
     pub(super) place: Place,
-    /// The encoded request, until its first byte has been written.
+    /// Where it may go, once that is known.
+    pub(super) home: Home,
+    /// The encoded request, for as long as it may be sent to another worker: as a rule until its first byte has been written.
     pub(super) frame: Option<Frame>,
+    /// Whether some of it has been written to a worker.
+    pub(super) has_begun: bool,
+    /// How often it was sent again after it had begun.
+    pub(super) retries: u8,
     pub(super) fingerprint: Fingerprint,
     /// When its timer is due: the deadline, or the end of the grace after a cancel.
     pub(super) due: Millis,
@@ -71,6 +80,34 @@ pub(super) struct Request {
 }
 
 impl Request {
+    /// One of the supervisor's own.
+    pub(super) fn own(owner: Owner, id: Arc<str>, kind: Arc<str>, data: &Map, due: Millis) -> Self {
+        Self {
+            owner,
+            frame: Some(Frame::message(&kind, Some(&id), data)),
+            id,
+            kind,
+            route: Route::default(),
+            place: Place::Waiting,
+            home: Home::default(),
+            has_begun: false,
+            retries: 0,
+            fingerprint: 0,
+            due,
+            cancel: None,
+            overdue: false,
+        }
+    }
+
+    /// The line that it waits in.
+    pub(super) fn flow(&self) -> Flow {
+        let host = match self.owner {
+            Owner::Host(host) => host,
+            Owner::Part(..) | Owner::Handshake(_) | Owner::Probe(_) => HostId(0),
+        };
+        Flow { host, job: self.route.job, members: self.home.members }
+    }
+
     /// What it is called in texts.
     pub(super) fn label(&self) -> &str {
         self.route.node_type.as_deref().unwrap_or(&self.kind)
@@ -158,10 +195,13 @@ impl Requests {
         }
     }
 
-    /// Lets go of a request's bytes: it has begun to be written.
-    pub(super) fn drop_frame(&mut self, key: RequestKey) {
+    /// A request has begun to be written: its bytes are let go, unless they are kept for another worker.
+    pub(super) fn begin(&mut self, key: RequestKey, is_kept: bool) {
         if let Some(request) = self.table.get_mut(&key) {
-            self.bytes -= request.frame.take().map_or(0, |frame| frame.len());
+            request.has_begun = true;
+            if !is_kept {
+                self.bytes -= request.frame.take().map_or(0, |frame| frame.len());
+            }
         }
     }
 

@@ -6,9 +6,10 @@ use std::sync::Arc;
 use millwork_protocol::message::{ErrorData, ErrorKind, LoadError, REQUESTS};
 use millwork_protocol::{MIN_PROTOCOL_VERSION, Map, PROTOCOL_VERSION, Value, map};
 
+use super::pool::{Group, Home};
 use super::requests::Request;
 use super::state::Worker;
-use super::{Answer, Core, Group};
+use super::{Answer, Core};
 
 /// The phase of the load error that stands for a worker which is not there.
 const START: &str = "start";
@@ -16,8 +17,8 @@ const START: &str = "start";
 /// Where a request goes.
 #[derive(Debug)]
 pub(super) enum Decision {
-    /// To a worker of this group.
-    Group(usize),
+    /// To a worker of these groups.
+    Home(Home),
     /// To every ready worker; their answers are merged.
     Gather,
     /// Nowhere yet: workers are still starting.
@@ -29,8 +30,8 @@ pub(super) enum Decision {
 /// What all workers have, merged.
 #[derive(Debug, Default)]
 pub(super) struct Inventory {
-    nodes: HashMap<Arc<str>, usize>,
-    providers: HashMap<Arc<str>, usize>,
+    nodes: HashMap<Arc<str>, Home>,
+    providers: HashMap<Arc<str>, Home>,
     /// The answer to `discover`.
     pub(super) discover: Map,
     /// The entries of `provider.list`.
@@ -39,38 +40,54 @@ pub(super) struct Inventory {
 }
 
 impl Inventory {
-    /// Merges what the workers have told. The first worker that has a node or a provider keeps it.
+    /// Merges what the workers have told. The first worker that has a node or a provider keeps it, and shares it with others
+    /// of its pool.
     pub(super) fn build(workers: &[Worker], groups: &[Group]) -> Self {
         let mut merged = Self::default();
         let mut nodes = Vec::new();
         let mut version = i64::from(PROTOCOL_VERSION);
-        for (index, group) in groups.iter().enumerate() {
-            let members = || group.workers.iter().filter_map(|id| workers.get(*id));
-            let Some(known) = members().filter(|w| w.counts()).find_map(|w| w.known.as_ref()) else {
-                let failed = members().find(|w| w.attempted);
+        for group in groups {
+            let mut members = group.members(workers);
+            let Some(known) = members.clone().find_map(|w| w.known.as_ref()).filter(|_| group.counts(workers)) else {
+                let failed = members.find(|w| w.attempted);
                 merged.load_errors.extend(failed.map(start_error));
                 continue;
             };
             let discover = known.discover.as_ref();
             let list = |key: &str| discover.and_then(|d| d.get(key)).and_then(Value::as_list).unwrap_or_default();
             version = version.min(protocol_version(discover));
-            merged.load_errors.extend(list("load_errors").iter().cloned());
+            for error in list("load_errors") {
+                // Alternatives lack the same.
+                if !merged.load_errors.contains(error) {
+                    merged.load_errors.push(error.clone());
+                }
+            }
             for node in list("nodes") {
                 let Some(node_type) = node.get("node_type").and_then(Value::as_str) else { continue };
-                if let Some(first) = merged.nodes.get(node_type) {
-                    merged.load_errors.push(duplicate("node type", node_type, *first, group, groups));
-                } else {
-                    merged.nodes.insert(node_type.into(), index);
-                    nodes.push(node.clone());
+                match merged.nodes.get_mut(node_type) {
+                    Some(home) => {
+                        if !home.join(group.home) {
+                            merged.load_errors.push(duplicate("node type", node_type, *home, group, groups));
+                        }
+                    }
+                    None => {
+                        merged.nodes.insert(node_type.into(), group.home);
+                        nodes.push(node.clone());
+                    }
                 }
             }
             for provider in known.providers.iter().flatten() {
                 let Some(id) = provider.get("id").and_then(Value::as_str) else { continue };
-                if let Some(first) = merged.providers.get(id) {
-                    merged.load_errors.push(duplicate("provider", id, *first, group, groups));
-                } else {
-                    merged.providers.insert(id.into(), index);
-                    merged.provider_list.push(provider.clone());
+                match merged.providers.get_mut(id) {
+                    Some(home) => {
+                        if !home.join(group.home) {
+                            merged.load_errors.push(duplicate("provider", id, *home, group, groups));
+                        }
+                    }
+                    None => {
+                        merged.providers.insert(id.into(), group.home);
+                        merged.provider_list.push(provider.clone());
+                    }
                 }
             }
         }
@@ -115,9 +132,10 @@ fn start_error(worker: &Worker) -> Value {
     LoadError::new(&*worker.name, START, "WorkerFailed", error).into_map().into()
 }
 
-fn duplicate(what: &str, name: &str, first: usize, group: &Group, groups: &[Group]) -> Value {
-    let keeper = groups.get(first).map_or("", |g| &g.name);
-    let error = format!("{what} {name} comes from worker `{keeper}` already; that of `{}` is not used", group.name);
+fn duplicate(what: &str, name: &str, first: Home, group: &Group, groups: &[Group]) -> Value {
+    let keeper = groups.iter().find(|g| g.home.pool == first.pool && first.members.has(g.home.members));
+    let (keeper, name_of) = (keeper.map_or("", |g| &g.policy.name), &group.policy.name);
+    let error = format!("{what} {name} comes from worker `{keeper}` already; that of `{name_of}` is not used");
     LoadError::new(name, "duplicate", "Duplicate", error).into_map().into()
 }
 
@@ -162,7 +180,7 @@ impl Core {
             return refuse(ErrorKind::InvalidInput, format!("{}: `node_type` is missing from the data", request.kind));
         };
         match self.inventory.nodes.get(node_type) {
-            Some(group) => Decision::Group(*group),
+            Some(home) => self.fitting(request, *home),
             None if !self.all_attempted() => Decision::Wait,
             None => {
                 let text = format!("Unknown node type: {node_type}");
@@ -181,7 +199,7 @@ impl Core {
             return refuse(ErrorKind::InvalidInput, format!("{}: `provider` is missing from the data", request.kind));
         };
         match self.inventory.providers.get(provider) {
-            Some(group) => Decision::Group(*group),
+            Some(home) => Decision::Home(*home),
             None if !self.all_attempted() => Decision::Wait,
             None => {
                 let text = format!("Unknown provider: {provider}");
@@ -202,10 +220,11 @@ impl Core {
             return Decision::Wait;
         }
         let fitting = |worker: &&Worker| {
-            worker.counts() && worker.known.as_ref().and_then(|known| known.status.as_ref()).is_some_and(&fits)
+            (worker.counts() || worker.can_rest())
+                && worker.known.as_ref().and_then(|known| known.status.as_ref()).is_some_and(&fits)
         };
-        match self.workers.iter().find(fitting) {
-            Some(worker) => Decision::Group(worker.group),
+        match self.workers.iter().find(fitting).and_then(|worker| self.groups.get(worker.group)) {
+            Some(group) => Decision::Home(group.home),
             None => {
                 let text = format!("{} is not available: no worker offers it", request.kind);
                 let mut error = ErrorData::new(ErrorKind::Unavailable, text);
@@ -220,11 +239,22 @@ impl Core {
 
     /// Why some worker cannot tell what it has: it has never come up, or does not any more.
     fn absent(&self) -> Option<String> {
-        let members = |group: &Group| group.workers.clone().into_iter().filter_map(|id| self.workers.get(id));
-        let is_absent = |group: &&Group| !members(group).any(|worker| worker.counts() && worker.known.is_some());
-        let group = self.groups.iter().find(is_absent)?;
-        let why = members(group).find_map(|worker| worker.last_error.clone());
-        Some(why.unwrap_or_else(|| format!("worker `{}` is not ready", group.name)))
+        let is_known = |group: &Group| group.members(&self.workers).any(|worker| worker.known.is_some());
+        let group = self.groups.iter().find(|group| !group.counts(&self.workers) || !is_known(group))?;
+        let why = group.members(&self.workers).find_map(|worker| worker.last_error.clone());
+        Some(why.unwrap_or_else(|| format!("worker `{}` is not ready", group.policy.name)))
+    }
+
+    /// The inventory, with workers that are still starting as load errors.
+    pub(super) fn inventory_so_far(&self) -> Map {
+        let mut discover = self.inventory.discover.clone();
+        let late = self.workers.iter().filter(|worker| !worker.attempted);
+        let errors = late.map(|worker| LoadError::new(&*worker.name, "start", "StillStarting", "it is still starting"));
+        let errors: Vec<Value> = errors.map(|error| error.into_map().into()).collect();
+        if let Some(Value::List(all)) = discover.get_mut("load_errors") {
+            all.extend(errors);
+        }
+        discover
     }
 
     /// Merges the inventories again after one has changed.

@@ -1,9 +1,9 @@
 //! One worker as the state machine sees it, and the states that it goes through.
 //!
 //! ```text
-//! starting → discovering → ready → draining → stopped
-//!     └──────────┴───────────┴── crash → backing off → starting
-//!                                      → failed (circuit open) → starting, on trial
+//! idle → starting → discovering → ready → draining → idle, or stopped
+//!            └──────────┴───────────┴── crash → backing off → starting
+//!                                             → failed (circuit open) → starting, on trial
 //! ```
 
 use std::collections::{HashMap, VecDeque};
@@ -24,6 +24,8 @@ pub(crate) type WorkerId = usize;
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum WorkerState {
+    /// It does not run because nothing needs it, and is started when something does.
+    Idle,
     /// Its process is being started, or has not said READY.
     Starting,
     /// It is READY and is being asked what it has.
@@ -45,6 +47,7 @@ impl WorkerState {
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
+            Self::Idle => "idle",
             Self::Starting => "starting",
             Self::Discovering => "discovering",
             Self::Ready => "ready",
@@ -76,6 +79,15 @@ pub(super) struct Condemned {
     pub(super) is_crash: bool,
     /// The strongest signal that it was sent.
     pub(super) signal: &'static str,
+}
+
+/// What follows the end of a worker that leaves.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum After {
+    /// It rests until it is needed.
+    Rest,
+    /// It starts again at once.
+    Restart,
 }
 
 /// What a worker has told about itself.
@@ -119,6 +131,18 @@ pub(super) struct Worker {
     /// Whether the first attempt to start has ended, well or not.
     pub(super) attempted: bool,
     pub(super) condemned: Option<Condemned>,
+    /// It takes nothing more and ends when it has finished what it has.
+    pub(super) leaving: Option<After>,
+    /// Why it is to be replaced when it is its turn.
+    pub(super) due: Option<String>,
+    /// How many requests of hosts this run has ended.
+    pub(super) served: u64,
+    /// Since when it has had nothing to do for hosts.
+    pub(super) idle_since: Millis,
+    /// When it last said something.
+    pub(super) heard_at: Millis,
+    /// Its resident memory, when last heard.
+    pub(super) rss_bytes: Option<u64>,
     pub(super) crashes: Crashes,
     pub(super) restarts: u32,
     pub(super) last_error: Option<String>,
@@ -130,7 +154,7 @@ impl Worker {
             name,
             group,
             max_in_flight,
-            state: WorkerState::Stopped,
+            state: WorkerState::Idle,
             run: 0,
             pid: None,
             bounds: String::new(),
@@ -143,6 +167,12 @@ impl Worker {
             known: None,
             attempted: false,
             condemned: None,
+            leaving: None,
+            due: None,
+            served: 0,
+            idle_since: 0,
+            heard_at: 0,
+            rss_bytes: None,
             crashes: Crashes::default(),
             restarts: 0,
             last_error: None,
@@ -156,8 +186,30 @@ impl Worker {
             && !self.in_flight.contains_key(id)
     }
 
-    /// Whether its inventory counts: it is ready, or will be again by itself.
+    /// Whether it is ready, or will be again by itself.
     pub(super) fn counts(&self) -> bool {
-        !matches!(self.state, WorkerState::Failed | WorkerState::Stopped)
+        (self.state.is_alive() && self.leaving != Some(After::Rest)) || self.state == WorkerState::BackingOff
+    }
+
+    /// Whether it rests until it is needed, or is about to.
+    pub(super) fn can_rest(&self) -> bool {
+        self.state == WorkerState::Idle || (self.state == WorkerState::Draining && self.leaving == Some(After::Rest))
+    }
+
+    /// Makes it as it is before its next process.
+    pub(super) fn reset(&mut self, now: Millis) {
+        self.run += 1;
+        self.restarts = self.run - 1;
+        self.pid = None;
+        self.started_at = now;
+        self.ready_at = None;
+        self.sent = 0;
+        self.learning = Known::default();
+        self.condemned = None;
+        self.leaving = None;
+        self.due = None;
+        self.served = 0;
+        self.idle_since = now;
+        self.rss_bytes = None;
     }
 }

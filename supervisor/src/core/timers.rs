@@ -13,6 +13,8 @@ pub(super) enum Timer {
     Request(RequestKey),
     /// A limit on one run of a worker; void where the worker has moved on.
     Worker(WorkerId, u32, Watch),
+    /// What waits for a pool has waited for a while.
+    Grow(usize),
     /// The next step of the shutdown.
     Shutdown,
 }
@@ -26,6 +28,9 @@ pub(super) enum Watch {
     Closed,
     Deaf,
     Restart,
+    Idle,
+    Age,
+    Health,
 }
 
 #[derive(Debug, Default)]

@@ -9,13 +9,12 @@ use std::time::{Duration, Instant};
 use millwork_protocol::envelope::{DataError, NO_TYPE};
 use millwork_protocol::limits::MAX_FRAME_ENV;
 use millwork_protocol::message::{ErrorData, ErrorKind};
-use millwork_protocol::{Bytes, Envelope, EnvelopeError, Frame, FrameEvent, HEADER_LEN, READY_LINE, Scalar};
+use millwork_protocol::{Bytes, Envelope, EnvelopeError, Frame, FrameEvent, HEADER_LEN, READY_LINE};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use super::Fleet;
-use crate::client::Route;
-use crate::core::{Answer, Event, HostId, Incoming, fingerprint};
+use crate::core::{Answer, Event, HostId, Incoming, Route, fingerprint};
 use crate::error::Error;
 use crate::link::Link;
 use crate::spare::Spare;
@@ -166,15 +165,8 @@ impl Fleet {
         if kind != "discover" && !matches!(found, "map" | "nil") {
             return self.answer_host(&id, refuse(ErrorKind::InvalidInput, DataError::NotAMap { found }.to_string()));
         }
-        let [node_type, provider, backend, timeout] =
-            envelope.data_scalars(["node_type", "provider", "backend", "timeout_ms"]);
-        let text = |scalar: Option<Scalar<'_>>| scalar.and_then(Scalar::text).map(Arc::from);
-        let route = Route {
-            node_type: text(node_type),
-            provider: text(provider),
-            backend: text(backend),
-            timeout_ms: timeout.and_then(Scalar::number).filter(|ms| *ms >= 1.0).map(|ms| ms as u64),
-        };
+        let route =
+            Route::new(envelope.data_scalars(Route::KEYS), || envelope.under("params")?.data_scalars(["model"])[0]);
         envelope.data_texts_under("secrets").into_iter().for_each(|secret| self.secrets.learn(secret));
         let data = envelope.data.clone().and_then(|range| payload.get(range)).unwrap_or_default();
         let incoming = Incoming {

@@ -5,6 +5,7 @@
 mod clients;
 mod host;
 mod run;
+mod usage;
 mod workers;
 
 use std::sync::Arc;
@@ -17,7 +18,7 @@ use tokio::sync::{broadcast, mpsc, watch};
 
 use crate::client::{Command, Progress, WorkerChange};
 use crate::config::{Config, WorkerConfig};
-use crate::core::{Answer, Core, Policy, WorkerId};
+use crate::core::{Answer, Core, GroupPolicy, Millis, Policy, WorkerId};
 use crate::error::Error;
 use crate::process::{Log, Notice, Secrets, Spawner, declared_secrets};
 use crate::spare::Spare;
@@ -44,6 +45,8 @@ pub(crate) struct Fleet {
     /// The worker whose frames are being handled.
     reading: Option<WorkerId>,
     is_stopped: bool,
+    /// When the processes are weighed again.
+    usage_due: Millis,
 }
 
 impl Fleet {
@@ -54,26 +57,22 @@ impl Fleet {
             spec.env.entry("MILLWORK_LOG_FORMAT".to_owned()).or_insert_with(|| log.format_of_workers().to_owned());
         }
         let specs: Vec<Arc<WorkerConfig>> = specs.into_iter().map(Arc::new).collect();
-        let groups: Vec<_> = specs
-            .iter()
-            .map(|spec| (spec.name.clone(), spec.instances, spec.max_in_flight.unwrap_or(config.max_in_flight)))
-            .collect();
+        let groups = specs.iter().map(|spec| GroupPolicy::new(spec, config));
         let limits = limits();
         // Hosts may use any ids: a random prefix keeps ours apart from theirs.
         let prefix = format!("millwork-{}-", uuid::Uuid::new_v4().simple());
-        let core = Core::new(Policy::new(config, limits.max_frame), &groups, prefix);
+        let core = Core::new(Policy::new(config, limits.max_frame), groups, prefix);
         let (report, notices) = mpsc::unbounded_channel();
         let secrets = Secrets::default();
         let declared = declared_secrets(specs.iter().map(|spec| &**spec));
         declared.iter().filter_map(|name| std::env::var(name).ok()).for_each(|secret| secrets.keep(&secret));
         let spawner = Spawner::start(report, log, secrets.clone(), declared)
             .map_err(Error::io("start a thread for processes"))?;
-        let slots = (0..core.worker_count()).map(|_| Slot::default()).collect();
         let epoch = Instant::now();
         let spare = host.as_ref().map(|host| host.link.spare().clone()).unwrap_or_default();
         Ok(Self {
             core,
-            slots,
+            slots: Vec::new(),
             specs,
             spawner,
             secrets,
@@ -86,6 +85,7 @@ impl Fleet {
             spare,
             reading: None,
             is_stopped: false,
+            usage_due: Millis::MAX,
         })
     }
 }

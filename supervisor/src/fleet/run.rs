@@ -134,7 +134,7 @@ impl Fleet {
             due => due.unwrap_or(Millis::MAX),
         };
         let spare = self.spare.expire().map_or(Millis::MAX, |left| self.now() + left.as_millis() as Millis + 1);
-        let due = due.min(spare);
+        let due = due.min(spare).min(self.usage_due);
         // Most timers are taken back before they are due: an alarm that rings too early costs less than setting it anew.
         if due < alarm.at {
             alarm.at = due;
@@ -147,6 +147,7 @@ impl Fleet {
         std::task::ready!(alarm.sleep.as_mut().poll(cx));
         alarm.at = Millis::MAX;
         self.handle(Event::Tick);
+        self.weigh_workers();
         Poll::Ready(())
     }
 

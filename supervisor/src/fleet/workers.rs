@@ -20,9 +20,9 @@ const LAST_READS: usize = 256;
 /// One worker's place: its process and pipes, if there are any.
 #[derive(Debug, Default)]
 pub(super) struct Slot {
-    run: u32,
+    pub(super) run: u32,
     link: Option<Link>,
-    group: Option<Arc<ProcessGroup>>,
+    pub(super) group: Option<Arc<ProcessGroup>>,
     /// A client that reads too slowly has an answer of this worker before it.
     is_paused: bool,
 }
@@ -30,6 +30,9 @@ pub(super) struct Slot {
 impl Fleet {
     pub(super) fn spawn(&mut self, worker: WorkerId, run: u32) {
         let Some(spec) = self.specs.get(self.core.group(worker)) else { return };
+        if self.slots.len() <= worker {
+            self.slots.resize_with(worker + 1, Slot::default);
+        }
         let name = self.core.name(worker).to_owned();
         self.spawner.order(Order { worker, run, name, spec: spec.clone() });
     }
@@ -97,6 +100,7 @@ impl Fleet {
     fn adopt(&mut self, worker: WorkerId, run: u32, child: Child) {
         let pid = child.pid();
         let bounds = child.bounds;
+        self.weigh_soon();
         let Some(slot) = self.slots.get_mut(worker) else { return };
         let link = Link::new(child.stdout, child.stdin, self.limits.max_frame, self.spare.clone());
         *slot = Slot { run, group: Some(child.group), ..Slot::default() };
@@ -131,6 +135,7 @@ impl Fleet {
         let mut busy = false;
         for _ in 0..reads {
             if !is_gone && !self.is_readable(worker) {
+                self.core.excuse(self.now(), worker);
                 break;
             }
             let Some(link) = self.link(worker).filter(|link| link.is_input_open()) else { break };

@@ -9,6 +9,7 @@ mod log;
 mod secrets;
 mod spawn;
 mod stderr;
+mod usage;
 mod wait;
 
 use std::collections::{BTreeSet, HashSet};
@@ -136,4 +137,9 @@ pub(crate) fn terminate(group: &ProcessGroup) {
 /// Ends a process group.
 pub(crate) fn kill(group: &ProcessGroup) {
     group.signal(Signal::SIGKILL);
+}
+
+/// The resident memory of a group's leader, in bytes, where it is known.
+pub(crate) fn resident_bytes(group: &ProcessGroup) -> Option<u64> {
+    usage::resident_bytes(group.pid())
 }

@@ -136,11 +136,16 @@ fn the_page_of_requirements_lists_them() {
     for area in AREAS {
         let mut ours: Vec<_> = all().iter().filter(|requirement| requirement.area() == area.prefix).collect();
         ours.sort_by_key(|requirement| &requirement.id);
-        let _ = write!(page, "\n## {}\n\n| id | | since | requirement | stands in |\n| --- | --- | --- | --- | --- |\n", heading(area));
+        let _ = write!(
+            page,
+            "\n## {}\n\n| id | | since | requirement | stands in |\n| --- | --- | --- | --- | --- |\n",
+            heading(area)
+        );
         for Requirement { id, level, since, text, section } in ours {
             let level = if *level == Level::Must { "must" } else { "should" };
             let text = text.replace('|', "\\|");
-            let _ = writeln!(page, "| {id} | {level} | {since} | {text} | [{section}](protocol.md#{}) |", anchor(section));
+            let _ =
+                writeln!(page, "| {id} | {level} | {since} | {text} | [{section}](protocol.md#{}) |", anchor(section));
         }
     }
     says("docs/requirements.md", &page);
@@ -158,7 +163,8 @@ fn who_changes_the_protocol_looks_at_the_requirements() {
         return says(SEEN, &sources.iter().map(line).collect::<String>());
     }
     let seen = read(SEEN);
-    let changed: Vec<_> = sources.iter().filter(|source| !seen.contains(&line(*source))).map(|(path, _)| path).collect();
+    let changed: Vec<_> =
+        sources.iter().filter(|source| !seen.contains(&line(*source))).map(|(path, _)| path).collect();
     assert!(
         changed.is_empty(),
         "{changed:?} changed: does a requirement in tests/conformance/requirements go with it? A new one gets a new id. \

@@ -1,17 +1,20 @@
 //! The state machine in virtual time. [`Sim`] stands in for the shell: it does what actions say, to workers made of data.
 
+mod health;
+mod idempotent;
 mod lives;
+mod pools;
 mod random;
+mod recycling;
 mod requests;
 
 use std::collections::{BTreeMap, HashSet};
-use std::sync::Arc;
 
 use millwork_protocol::message::ErrorKind;
 use millwork_protocol::{Bytes, Envelope, Frame, Map, Value, map};
 
 use super::*;
-use crate::config::{Config, RestartConfig};
+use crate::config::{Config, RestartConfig, WorkerConfig};
 
 const HOST: HostId = HostId(1);
 
@@ -20,6 +23,8 @@ const HOST: HostId = HostId(1);
 struct Process {
     run: u32,
     is_alive: bool,
+    /// Its stdin has been closed.
+    closed: bool,
     terminated: bool,
     killed: bool,
     /// Bytes handed to its pipe.
@@ -39,30 +44,46 @@ struct Sim {
     is_stopped: bool,
     /// Whether pipes take everything at once.
     pipes_flow: bool,
+    /// How many processes were asked for, and how many of them are gone.
+    started: usize,
+    reaped: usize,
+    events: u64,
 }
 
 fn config() -> Config {
     let restart =
         RestartConfig { backoff_ms: 100, max_backoff_ms: 1000, max_crashes: 3, open_ms: 60_000, stable_ms: 5000 };
-    Config { max_queued: 4, cancel_grace_ms: 1000, kill_grace_ms: 100, restart, ..Config::default() }
+    let timings = Config { cancel_grace_ms: 1000, kill_grace_ms: 100, health_interval_ms: 0, ..Config::default() };
+    Config { max_queued: 4, restart, ..timings }
+}
+
+/// A worker of the configuration.
+fn group(name: &str, instances: usize, max_in_flight: usize) -> WorkerConfig {
+    let worker = WorkerConfig::new(name, ["x"]);
+    WorkerConfig { instances: instances.into(), max_in_flight: Some(max_in_flight), ..worker }
 }
 
 impl Sim {
     /// Groups as name, instances, `max_in_flight`.
     fn new(groups: &[(&str, usize, usize)], config: &Config) -> Self {
-        let groups: Vec<_> = groups.iter().map(|(name, n, max)| ((*name).to_owned(), *n, *max)).collect();
-        let core = Core::new(Policy::new(config, 1 << 20), &groups, "own-".to_owned());
-        let processes = (0..core.worker_count()).map(|_| Process::default()).collect();
-        let ended = BTreeMap::new();
+        Self::of(groups.iter().map(|(name, n, max)| group(name, *n, *max)), config)
+    }
+
+    fn of(groups: impl IntoIterator<Item = WorkerConfig>, config: &Config) -> Self {
+        let groups = groups.into_iter().map(|worker| GroupPolicy::new(&worker, config));
+        let core = Core::new(Policy::new(config, 1 << 20), groups, "own-".to_owned());
         let mut sim = Self {
             core,
             now: 0,
-            processes,
+            processes: Vec::new(),
             sent: Vec::new(),
-            ended,
+            ended: BTreeMap::new(),
             emitted: Vec::new(),
             is_stopped: false,
             pipes_flow: true,
+            started: 0,
+            reaped: 0,
+            events: 0,
         };
         sim.handle(Event::Start);
         sim
@@ -70,12 +91,17 @@ impl Sim {
 
     /// A fleet in which every worker `name` has the node `name.Node` and is ready.
     fn ready(groups: &[(&str, usize, usize)]) -> Self {
-        let mut sim = Self::new(groups, &config());
+        Self::ready_of(groups.iter().map(|(name, n, max)| group(name, *n, *max)))
+    }
+
+    fn ready_of(groups: impl IntoIterator<Item = WorkerConfig>) -> Self {
+        let mut sim = Self::of(groups, &config());
         (0..sim.processes.len()).for_each(|worker| sim.come_up(worker));
         sim
     }
 
     fn handle(&mut self, event: Event) {
+        self.events += 1;
         self.core.handle(self.now, event);
         for action in std::mem::take(self.core.actions()) {
             self.act(action);
@@ -85,7 +111,14 @@ impl Sim {
 
     fn act(&mut self, action: Action) {
         match action {
-            Action::Spawn { worker, run } => self.processes[worker] = Process { run, ..Process::default() },
+            Action::Spawn { worker, run } => {
+                if self.processes.len() <= worker {
+                    self.processes.resize_with(worker + 1, Process::default);
+                }
+                assert!(!self.processes[worker].is_alive, "a process is reaped before its successor starts");
+                self.processes[worker] = Process { run, ..Process::default() };
+                self.started += 1;
+            }
             Action::Send { worker, frame } => {
                 let process = &mut self.processes[worker];
                 assert!(process.is_alive, "frames go to living workers only");
@@ -100,7 +133,8 @@ impl Sim {
                     self.handle(Event::Wrote { worker, run, total });
                 }
             }
-            Action::CloseStdin { .. } | Action::Changed { .. } => {}
+            Action::CloseStdin { worker } => self.processes[worker].closed = true,
+            Action::Changed { .. } => {}
             Action::Terminate { worker } => self.processes[worker].terminated = true,
             Action::Kill { worker } => self.processes[worker].killed = true,
             Action::Emit { host, id, .. } => {
@@ -142,12 +176,17 @@ impl Sim {
     }
 
     fn answer_handshake(&mut self, worker: WorkerId, kind: &str) {
-        let name = self.core.groups[self.core.group(worker)].name.clone();
+        let policy = &self.core.groups[self.core.group(worker)].policy;
+        let name = policy.pool.clone().unwrap_or_else(|| policy.name.clone());
         let nodes = vec![Value::Map(map! { "node_type" => format!("{name}.Node") })];
         let load_errors = vec![Value::Map(map! { "module" => format!("pkg.{name}.lost"), "error" => "no disk" })];
         let data = match kind {
             "discover" => map! { "protocol_version" => 4, "nodes" => nodes, "load_errors" => load_errors },
-            "worker.status" => map! { "namespaces" => vec![name], "protocol_version" => 4 },
+            "worker.status" => map! {
+                "extensions" => map! { "idempotent_nodes" => vec![format!("{name}.Node")] },
+                "namespaces" => vec![name],
+                "protocol_version" => 4,
+            },
             _ => map! { "providers" => vec![Value::Map(map! { "id" => format!("{name}-ai") })] },
         };
         let id = self.take_id(worker, kind);
@@ -171,6 +210,7 @@ impl Sim {
         let process = &mut self.processes[worker];
         let run = process.run;
         *process = Process { run, ..Process::default() };
+        self.reaped += 1;
         self.handle(Event::Exited { worker, run, exit: "signal 11 (SIGSEGV)".into(), tail: "last words\n".into() });
     }
 
@@ -179,13 +219,7 @@ impl Sim {
     }
 
     fn request_from(&mut self, host: HostId, id: &str, kind: &str, data: Map) {
-        let text = |key: &str| data.get(key).and_then(Value::as_str).map(Arc::from);
-        let route = Route {
-            node_type: text("node_type"),
-            provider: text("provider"),
-            backend: text("backend"),
-            timeout_ms: data.get("timeout_ms").and_then(Value::as_i64).map(i64::cast_unsigned),
-        };
+        let route = Route::of(&data);
         let frame = Frame::message(kind, Some(id), &data);
         let fingerprint = fingerprint(kind, format!("{data:?}").as_bytes());
         let incoming = Incoming { host, id: id.into(), kind: kind.into(), route, fingerprint, frame };
@@ -233,11 +267,11 @@ impl Sim {
 
 /// What is true after every event, whatever it was.
 fn check_invariants(core: &Core) {
-    let queued: usize = core.groups.iter().map(|group| group.queue.len()).sum();
+    let queued: usize = core.pools.iter().map(|pool| pool.queue.len()).sum();
     // Requests that had not begun may come back to a queue that is full.
     let returned: usize = core.workers.iter().map(|worker| worker.max_in_flight).sum();
     assert!(queued + core.waiting.len() <= core.policy.max_queued + returned, "the queue is bounded");
-    let mut bytes = 0;
+    let (mut bytes, mut waiting) = (0, 0);
     let keys: HashSet<RequestKey> = core.requests.of_hosts().into_iter().collect();
     for key in &keys {
         let request = core.requests.get(*key).unwrap();
@@ -248,15 +282,23 @@ fn check_invariants(core: &Core) {
                 assert!(worker.state.is_alive(), "no request waits on a dead worker");
                 assert_eq!(worker.in_flight.get(&request.id), Some(key));
             }
-            Place::Queued(group) => {
-                assert!(core.hopeless(*group).is_none(), "no request waits for workers that will not come");
-                assert_eq!(core.groups[*group].queue.iter().filter(|other| *other == key).count(), 1);
+            Place::Queued => {
+                assert!(core.hopeless(request.home).is_none(), "no request waits for workers that will not come");
+                let comes = |worker: &Worker| worker.state.is_alive() || worker.state == WorkerState::BackingOff;
+                let mut members = core.groups_of(request.home).flat_map(|(_, group)| group.members(&core.workers));
+                assert!(members.any(comes), "no request waits for workers that nobody starts");
                 assert!(request.frame.is_some());
+                waiting += 1;
             }
             Place::Waiting => assert!(core.waiting.contains(key) && !core.all_attempted()),
             Place::Gathering(parts) => assert!(parts.iter().any(|(_, answer)| answer.is_none())),
         }
     }
+    for (id, group) in core.groups.iter().enumerate() {
+        let alive = group.members(&core.workers).filter(|worker| worker.state.is_alive()).count();
+        assert!(alive <= group.policy.max + 1, "one more than there may be, at most: {alive} of {id}");
+    }
+    assert_eq!(queued, waiting, "the queues hold what waits and nothing else");
     assert!(core.requests.bytes() >= bytes);
     for worker in &core.workers {
         assert!(worker.in_flight.is_empty() || worker.state.is_alive());

@@ -109,6 +109,24 @@ fn the_least_busy_instance_gets_the_request_and_the_rest_queues_up_to_a_bound() 
 }
 
 #[test]
+fn jobs_and_hosts_take_turns_and_each_keeps_its_order() {
+    let mut sim = Sim::ready(&[("a", 1, 1)]);
+    sim.execute("running", "a");
+    let job = |id: &str| map! { "node_type" => "a.Node", "job_id" => id };
+    ["long0", "long1", "long2"].iter().for_each(|id| sim.request(id, "execute", job("long")));
+    sim.request("short", "execute", job("short"));
+    sim.core.policy.max_queued += 1;
+    sim.request_from(HostId(2), "other", "execute", job("long"));
+    let mut order = Vec::new();
+    for id in ["running", "long0", "short", "other", "long1", "long2"] {
+        sim.reply(0, "result", id, &map! {});
+        order.extend(sim.sent.last().cloned());
+    }
+    let expected = ["long0", "short", "other", "long1", "long2", "long2"].map(|id| format!("execute {id} > 0"));
+    assert_eq!(order, expected);
+}
+
+#[test]
 fn an_id_in_flight_is_refused_and_another_hosts_same_id_waits_its_turn() {
     let mut sim = Sim::ready(&[("a", 1, 4)]);
     sim.execute("x", "a");
