@@ -155,6 +155,8 @@ pub struct Description {
     pub dynamic: bool,
     /// Whether it takes microseconds and never blocks.
     pub quick: bool,
+    /// Whether a second run does no harm.
+    pub idempotent: bool,
 }
 
 /// One field of a node.
@@ -263,6 +265,8 @@ pub struct Entry {
     pub metadata: NodeMetadata,
     /// Whether it may run on the protocol thread.
     pub(crate) quick: bool,
+    /// Whether a supervisor may send a request for it again whose worker died.
+    pub(crate) idempotent: bool,
     pub(crate) invoke: Box<Invoke>,
 }
 
@@ -312,7 +316,7 @@ impl Entry {
             requires_vram_gb: description.vram_gb,
             ..NodeMetadata::default()
         };
-        Self { metadata, quick: description.quick, invoke }
+        Self { metadata, quick: description.quick, idempotent: description.idempotent, invoke }
     }
 }
 

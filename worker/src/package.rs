@@ -42,6 +42,14 @@ impl Package {
         self
     }
 
+    /// With every node that is in it so far declared idempotent: a second run does no harm, so a supervisor that is told to
+    /// may send a request again whose worker died. For single nodes there is the attribute `idempotent`.
+    #[must_use]
+    pub fn idempotent(mut self) -> Self {
+        self.entries.iter_mut().for_each(|entry| entry.idempotent = true);
+        self
+    }
+
     /// With whatever `load` adds; what it fails with, or panics with, becomes a load error and hides nothing else.
     #[must_use]
     pub fn load(mut self, module: &str, load: impl FnOnce(Self) -> Result<Self> + std::panic::UnwindSafe) -> Self {

@@ -125,6 +125,19 @@ impl Registry {
         names
     }
 
+    /// What may run a second time without harm: whole namespaces where all of it may, else node types.
+    pub(crate) fn idempotent_nodes(&self) -> Vec<String> {
+        let mut names = self.namespaces();
+        let all_of =
+            |name: &String| self.nodes.iter().filter(|(node, _)| namespace(node) == name).all(|(_, e)| e.idempotent);
+        names.retain(all_of);
+        let single =
+            self.nodes.iter().filter(|(node, entry)| entry.idempotent && !names.iter().any(|n| n == namespace(node)));
+        let single: Vec<String> = single.map(|(node, _)| node.clone()).collect();
+        names.extend(single);
+        names
+    }
+
     /// The data of the `discover` frame, encoded once.
     pub(crate) fn discover(&self) -> &Bytes {
         self.discover.get_or_init(|| {

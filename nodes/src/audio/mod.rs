@@ -29,6 +29,7 @@ pub(crate) fn package() -> Package {
         spectrogram::Spectrogram, mel::MelSpectrogram,
         tensor::ToTensor, tensor::FromTensor,
     ]
+    .idempotent()
 }
 
 /// What silence is called, in dBFS: −∞ is no number that every host can read.

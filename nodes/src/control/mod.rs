@@ -6,7 +6,7 @@ use millwork_worker::prelude::*;
 
 /// The nodes of this namespace.
 pub(crate) fn package() -> Package {
-    package!["control": Constant, If, Coalesce, Collect, Length, Logic, compare::Compare]
+    package!["control": Constant, If, Coalesce, Collect, Length, Logic, compare::Compare].idempotent()
 }
 
 /// Gives the value that it is given.

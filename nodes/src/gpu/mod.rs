@@ -24,5 +24,5 @@ use selftest::SelfTest;
 
 /// The nodes of this namespace.
 pub(crate) fn package() -> Package {
-    package!["gpu": Info, Compute, MatMul, Convolve, Reduce, Mandelbrot, SelfTest]
+    package!["gpu": Info, Compute, MatMul, Convolve, Reduce, Mandelbrot, SelfTest].idempotent()
 }

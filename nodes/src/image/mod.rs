@@ -41,4 +41,5 @@ pub(crate) fn package() -> Package {
         info::Info, compare::Compare, template::TemplateMatch,
         tensor::ToTensor, tensor::FromTensor, convert::Convert,
     ]
+    .idempotent()
 }

@@ -9,7 +9,7 @@ use serde_json::Value as Json;
 
 /// The nodes of this namespace.
 pub(crate) fn package() -> Package {
-    package!["json": Parse, Get, Stringify]
+    package!["json": Parse, Get, Stringify].idempotent()
 }
 
 /// The most bytes of JSON that are read: what they become takes many times more.

@@ -18,7 +18,7 @@ use run::RunModel;
 
 /// The nodes of this namespace.
 pub(crate) fn package() -> Package {
-    package!["onnx": Inspect, RunModel, Classify, Benchmark]
+    package!["onnx": Inspect, RunModel, Classify, Benchmark].idempotent()
 }
 
 /// Handwritten digits, 8×8: see `models/digits/README.md`.

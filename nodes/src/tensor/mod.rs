@@ -30,6 +30,7 @@ pub(crate) fn package() -> Package {
         layout::Reshape, layout::Transpose, layout::Concat, layout::Stack, layout::Split, slice::Slice,
         file::Save, file::Load,
     ]
+    .idempotent()
 }
 
 /// The most bytes that one tensor may take: 1 GiB.

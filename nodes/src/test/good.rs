@@ -7,7 +7,7 @@ use sha2::{Digest, Sha256};
 
 /// Gives back what it is given, a blob too.
 #[derive(Node)]
-#[node("test.Echo", quick)]
+#[node("test.Echo", quick, idempotent)]
 pub(super) struct Echo {
     /// Any value.
     value: Value,
@@ -23,7 +23,7 @@ impl Run for Echo {
 
 /// Adds two numbers.
 #[derive(Node)]
-#[node("test.Add", quick)]
+#[node("test.Add", quick, idempotent)]
 pub(super) struct Add {
     /// One number.
     #[node(default = 0.0)]

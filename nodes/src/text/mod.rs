@@ -14,6 +14,7 @@ pub(crate) fn package() -> Package {
         format::Format, edit::Concat, edit::Join, edit::Split, edit::Replace, edit::Slice, edit::Case, edit::Trim,
         edit::Length, regex::Regex, regex::RegexReplace, chunk::Chunk, similarity::Similarity,
     ]
+    .idempotent()
 }
 
 /// The most bytes that a node lets a text grow to: 64 MiB.

@@ -148,10 +148,20 @@ impl Session {
 
     /// A frame broke a rule that holds for all: this fails that rule's requirement, not the check that is running.
     pub(crate) fn violated(&self, rule: &'static str, what: impl Into<String>) {
+        // A flood of the same is told once a check.
+        let during = self.current();
+        if self.0.violations.borrow().iter().any(|known| known.rule == rule && known.during == during) {
+            return;
+        }
         let what = what.into();
         self.note(format!("breaks {rule}: {what}"));
         let evidence = self.evidence();
-        self.0.violations.borrow_mut().push(Violation { rule, what, during: self.current(), evidence });
+        self.0.violations.borrow_mut().push(Violation { rule, what, during, evidence });
+    }
+
+    /// Those so far are somebody else's.
+    pub(crate) fn forget_violations(&self) {
+        self.0.violations.borrow_mut().clear();
     }
 
     /// Every violation of every rule, the first ones first.

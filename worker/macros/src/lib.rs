@@ -12,7 +12,7 @@ use syn::{DeriveInput, parse_macro_input};
 ///
 /// On the struct: `#[node("namespace.path.Name")]`, and behind the name any of `title = "…"`, `stream` (implements
 /// `RunStream` instead of `Run`), `quick` (takes microseconds and never blocks, so it may run on the protocol thread),
-/// `settings("NAME", …)` (secrets it needs), `vram_gb = 2.0`.
+/// `idempotent` (a second run does no harm, so a supervisor may send a request again whose worker died), `settings("NAME", …)` (secrets it needs), `vram_gb = 2.0`.
 ///
 /// On a field: `#[node(default = EXPR)]` or `#[node(default)]`, `min = …`, `max = …`, `name = "…"`, and `dynamic` on one
 /// `Map` that takes every field the node does not declare. A field without default is required unless it is an `Option`.

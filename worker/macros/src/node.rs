@@ -13,6 +13,7 @@ struct NodeArgs {
     title: Option<LitStr>,
     stream: bool,
     quick: bool,
+    idempotent: bool,
     settings: Vec<LitStr>,
     vram_gb: Option<Expr>,
 }
@@ -109,7 +110,7 @@ pub(crate) fn derive(input: &DeriveInput) -> Result<TokenStream> {
         None => quote!(::core::option::Option::None),
     };
     let entry = if args.stream { quote!(streaming) } else { quote!(unary) };
-    let quick = args.quick;
+    let (quick, idempotent) = (args.quick, args.idempotent);
     Ok(quote! {
         impl #impl_generics ::millwork_worker::node::Node for #ident #type_generics #where_clause {
             const NODE_TYPE: &'static str = #node_type;
@@ -124,6 +125,7 @@ pub(crate) fn derive(input: &DeriveInput) -> Result<TokenStream> {
                     vram_gb: #vram,
                     dynamic: #dynamic,
                     quick: #quick,
+                    idempotent: #idempotent,
                 }
             }
 
@@ -151,6 +153,7 @@ fn node_args(input: &DeriveInput) -> Result<NodeArgs> {
                     match key.to_string().as_str() {
                         "stream" => args.stream = true,
                         "quick" => args.quick = true,
+                        "idempotent" => args.idempotent = true,
                         "title" => {
                             stream.parse::<Token![=]>()?;
                             args.title = Some(stream.parse()?);
@@ -170,7 +173,7 @@ fn node_args(input: &DeriveInput) -> Result<NodeArgs> {
                         _ => {
                             return Err(Error::new(
                                 key.span(),
-                                "expected the node type, or one of: title, stream, quick, settings(…), vram_gb",
+                                "expected the node type, or one of: title, stream, quick, idempotent, settings(…), vram_gb",
                             ));
                         }
                     }

@@ -28,6 +28,7 @@ impl Dispatcher {
                 "queued" => shared.pool.queued(),
                 "jobs" => shared.jobs.len(),
                 "error_kinds" => true,
+                "idempotent_nodes" => shared.registry.idempotent_nodes(),
                 "blob_transfer" => vec!["chunked-v1"],
                 "gpu" => shared.services.gpu.peek().to_map(),
                 "models" => models.to_map(),

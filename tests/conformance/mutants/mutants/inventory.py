@@ -1,6 +1,7 @@
 """READY, discover and worker.status."""
 
 import os
+import time
 
 from base import Worker
 
@@ -16,8 +17,9 @@ class ReadyOnStdout(Worker):
     """The line of readiness is written where frames go too."""
 
     def ready(self):
-        super().ready()
         os.write(self.stdout, b"NODETOOL_STDIO_READY\n")
+        time.sleep(0.2)  # What comes on two pipes has an order only where time lies between.
+        super().ready()
 
 
 class NodeTwice(Worker):

@@ -199,7 +199,11 @@ impl Peer {
 
     /// The next thing that comes from it.
     pub(crate) fn event(&self, limit: Duration) -> Result<Event, RecvTimeoutError> {
-        self.events.recv_timeout(limit)
+        let event = self.events.recv_timeout(limit)?;
+        if let Event::Frame(payload, _) = &event {
+            self.reading.taken(payload.len());
+        }
+        Ok(event)
     }
 
     /// Stops reading its stdout, or goes on. What is being read now still comes.
@@ -278,7 +282,7 @@ impl Peer {
 
 impl Drop for Peer {
     fn drop(&mut self) {
-        self.reading.pause(false);
+        self.reading.let_go();
         self.kill();
     }
 }

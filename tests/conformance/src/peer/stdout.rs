@@ -11,6 +11,11 @@ use millwork_protocol::Bytes;
 /// A header above this is no length: text, read as one, always is.
 const LARGEST: usize = 512 << 20;
 
+/// So many bytes may wait to be looked at; then the worker has to wait too.
+const MOST_WAITING: usize = 256 << 20;
+/// What a frame costs beside its bytes.
+const OVERHEAD: usize = 256;
+
 /// Something that came, or ended.
 #[derive(Debug)]
 pub(crate) enum Event {
@@ -34,6 +39,8 @@ pub(super) struct Reading {
 #[derive(Debug, Default)]
 struct State {
     paused: bool,
+    /// What frames that have come and were not looked at take.
+    waiting: usize,
     first_byte: Option<Instant>,
     /// The beginning of a frame that is not complete yet, header included, and how many bytes of it there are.
     pending: (Bytes, usize),
@@ -60,7 +67,29 @@ impl Reading {
     }
 
     fn pass(&self) {
-        drop(self.changed.wait_while(self.state(), |state| state.paused));
+        drop(self.changed.wait_while(self.state(), |state| state.paused || state.waiting > MOST_WAITING));
+    }
+
+    /// A frame of so many bytes has come, and waits.
+    fn came(&self, len: usize) {
+        self.state().waiting += len + OVERHEAD;
+    }
+
+    /// A frame of so many bytes was taken.
+    pub(super) fn taken(&self, len: usize) {
+        let mut state = self.state();
+        let was_full = state.waiting > MOST_WAITING;
+        state.waiting = state.waiting.saturating_sub(len + OVERHEAD);
+        if was_full && state.waiting <= MOST_WAITING {
+            self.changed.notify_all();
+        }
+    }
+
+    /// Nobody takes anything any more: the rest is read and thrown away.
+    pub(super) fn let_go(&self) {
+        let mut state = self.state();
+        (state.paused, state.waiting) = (false, 0);
+        self.changed.notify_all();
     }
 }
 
@@ -89,6 +118,9 @@ pub(super) fn read(mut stdout: ChildStdout, events: &Sender<Event>, reading: &Ar
         let mut at = 0;
         while let Some((event, len)) = next(buffer.get(at..).unwrap_or_default()) {
             at += len;
+            if let Event::Frame(payload, _) = &event {
+                reading.came(payload.len());
+            }
             if events.send(event).is_err() {
                 return;
             }
