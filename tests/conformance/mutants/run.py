@@ -81,7 +81,7 @@ def main():
     parser.add_argument("--learn", action="store_true")
     parser.add_argument("--quick", action="store_true")
     parser.add_argument("--skip", nargs="+", default=[], help="areas to leave out, for a quick look")
-    options = parser.parse_args()
+    options = parser.parse_intermixed_args()
 
     entries = {entry["name"]: entry for entry in tomllib.loads((HERE / "mutants.toml").read_text())["mutant"]}
     problems = 0
