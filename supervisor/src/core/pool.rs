@@ -39,9 +39,9 @@ pub(super) struct Home {
 }
 
 impl Home {
-    /// Takes in further groups of the same pool; false where they are of another.
+    /// Takes in further groups of the same pool; false where they are of another, or there already.
     pub(super) fn join(&mut self, other: Self) -> bool {
-        let is_alternative = self.pool == other.pool;
+        let is_alternative = self.pool == other.pool && !self.members.has(other.members);
         if is_alternative {
             self.members = self.members.with(other.members);
         }

@@ -19,6 +19,9 @@ use crate::validate::{self, rule};
 /// So many frames are kept that nobody has asked for yet. Of a flood the rest is dropped, the ends of requests excepted.
 const MOST_KEPT: usize = 1 << 16;
 
+/// How long a look at what has come already may take.
+const FLOOD: Duration = Duration::from_millis(200);
+
 /// A request that was sent.
 #[derive(Debug)]
 struct Sent {
@@ -392,6 +395,10 @@ impl Worker {
                 Ok(Event::Frame(payload, at)) => {
                     if let Some(message) = self.take(payload, at) {
                         return Some(message);
+                    }
+                    // A flood of frames that no check may see has no end of its own.
+                    if Instant::now() >= end + FLOOD {
+                        return None;
                     }
                 }
                 Ok(Event::NoFrame(line)) => {

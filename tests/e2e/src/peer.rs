@@ -128,6 +128,27 @@ impl From<Request> for Map {
     }
 }
 
+/// What is wrong with a frame; one that only breaks a schema can still be read.
+#[derive(Debug)]
+struct Wrong {
+    what: String,
+    message: Option<Message>,
+}
+
+impl Wrong {
+    fn unreadable(what: impl Into<String>) -> Self {
+        Self { what: what.into(), message: None }
+    }
+
+    /// The message all the same, where it may be wrong.
+    fn forgiven(self, forgiving: bool) -> Message {
+        match self.message {
+            Some(message) if forgiving => message,
+            message => panic!("{}: {message:?}", self.what),
+        }
+    }
+}
+
 /// Lets a thread go on, or not.
 #[derive(Debug, Default)]
 struct Gate {
@@ -153,7 +174,9 @@ pub struct Peer {
     child: Child,
     stdin: Arc<Mutex<Option<ChildStdin>>>,
     /// Frames, or what is wrong with one.
-    frames: Receiver<Result<Message, String>>,
+    frames: Receiver<Result<Message, Wrong>>,
+    /// Whether frames that break the schemas are taken.
+    forgiving: bool,
     stderr: Arc<Mutex<String>>,
     reading: Arc<Gate>,
     hearing: Arc<Gate>,
@@ -200,6 +223,7 @@ impl Peer {
             stderr,
             reading,
             hearing,
+            forgiving: false,
             ended: HashSet::new(),
             next_id: 0,
             mark,
@@ -218,6 +242,13 @@ impl Peer {
             self.stderr().lines().any(|line| line == READY_LINE) || self.child.try_wait().is_ok_and(|s| s.is_some())
         });
         assert!(ready && self.stderr().lines().any(|line| line == READY_LINE), "never ready:\n{}", self.stderr());
+        self
+    }
+
+    /// Takes frames that break the schemas too: behind it are workers that are wrong on purpose, and it passes on what they say.
+    #[must_use]
+    pub fn forgiving(mut self) -> Self {
+        self.forgiving = true;
         self
     }
 
@@ -314,7 +345,7 @@ impl Peer {
     /// # Panics
     /// On a frame that must not come.
     pub fn try_recv(&mut self, limit: Duration) -> Option<Message> {
-        let message = self.frames.recv_timeout(limit).ok()?.unwrap_or_else(|wrong| panic!("{wrong}"));
+        let message = self.frames.recv_timeout(limit).ok()?.unwrap_or_else(|wrong| wrong.forgiven(self.forgiving));
         if let Some(id) = &message.id {
             assert!(!self.ended.contains(id), "a frame after the terminal one of {id:?}: {message:?}");
             if message.is_terminal() {
@@ -328,7 +359,7 @@ impl Peer {
     pub fn recv_any(&mut self) -> Message {
         match self.frames.recv_timeout(PATIENCE) {
             Ok(Ok(message)) => message,
-            Ok(Err(wrong)) => panic!("{wrong}"),
+            Ok(Err(wrong)) => wrong.forgiven(self.forgiving),
             Err(_) => panic!("no frame came; stderr:\n{}", self.stderr()),
         }
     }
@@ -446,7 +477,7 @@ impl Drop for Peer {
 }
 
 /// Reads until the end; what is no frame, or a wrong one, ends the test that waits for one.
-fn read_frames(mut stdout: ChildStdout, send: &Sender<Result<Message, String>>, gate: &Gate) {
+fn read_frames(mut stdout: ChildStdout, send: &Sender<Result<Message, Wrong>>, gate: &Gate) {
     let mut reader = FrameReader::new(u32::MAX as usize);
     let mut chunk = vec![0; 64 << 10];
     loop {
@@ -454,7 +485,7 @@ fn read_frames(mut stdout: ChildStdout, send: &Sender<Result<Message, String>>, 
         let Ok(n) = stdout.read(&mut chunk) else { return };
         if n == 0 {
             if reader.is_mid_frame() {
-                let _ = send.send(Err("stdout ended inside a frame".to_owned()));
+                let _ = send.send(Err(Wrong::unreadable("stdout ended inside a frame")));
             }
             return;
         }
@@ -462,8 +493,8 @@ fn read_frames(mut stdout: ChildStdout, send: &Sender<Result<Message, String>>, 
             reader.space().extend_from_slice(part);
             while let Some(event) = reader.next_event() {
                 let read = match event {
-                    FrameEvent::Frame(payload) => message(&payload),
-                    other => Err(format!("stdout holds what is no frame: {other:?}")),
+                    FrameEvent::Frame(payload) => checked(&payload),
+                    other => Err(Wrong::unreadable(format!("stdout holds what is no frame: {other:?}"))),
                 };
                 if send.send(read).is_err() {
                     return;
@@ -476,13 +507,17 @@ fn read_frames(mut stdout: ChildStdout, send: &Sender<Result<Message, String>>, 
 fn message(payload: &Bytes) -> Result<Message, String> {
     let envelope = Envelope::peek(payload).map_err(|error| format!("an unreadable frame: {error}"))?;
     let data = envelope.decode_data(payload, &Limits::default());
-    let message = Message {
+    Ok(Message {
         kind: envelope.kind.ok_or("a frame without a type")?.to_owned(),
         id: envelope.request_id.map(str::to_owned),
         data: data.map_err(|error| format!("a frame with unreadable data: {error}"))?,
-    };
+    })
+}
+
+fn checked(payload: &Bytes) -> Result<Message, Wrong> {
+    let message = message(payload).map_err(Wrong::unreadable)?;
     match millwork_conformance::validate::breach(payload) {
         None => Ok(message),
-        Some(breach) => Err(format!("{breach}: {message:?}")),
+        Some(what) => Err(Wrong { what, message: Some(message) }),
     }
 }
