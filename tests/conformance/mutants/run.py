@@ -61,6 +61,13 @@ def judge(name, entry, failed, said):
     return f"{'; '.join(problems)}\n    {said[:600]}" if problems else None
 
 
+def outcome(of):
+    try:
+        return of()
+    except (subprocess.TimeoutExpired, ValueError, KeyError) as error:
+        return f"{type(error).__name__}: {error}"
+
+
 def quick(entry, number, areas):
     """The areas that --quick looks at for the mutant with this number."""
     named = {id[:3] for id in [*entry["fails"], *entry.get("also", [])]} & set(areas)
@@ -119,14 +126,15 @@ def main():
         if not options.names and not options.learn:
             tasks |= {f"right, version {version}": pool.submit(right, version) for version in VERSIONS}
         tasks |= {name: pool.submit(wrong, name) for name in options.names or MUTANTS}
-        for name, task in tasks.items():
-            try:
-                problem = task.result()
-            except (subprocess.TimeoutExpired, ValueError, KeyError) as error:
-                problem = f"{type(error).__name__}: {error}"
-            problems += problem is not None
-            expected = " ".join(entries.get(name, {}).get("fails", ["nothing"]))
-            print(f"{name:26} {'ok: ' + expected if problem is None else problem}", flush=True)
+        outcomes = {name: outcome(task.result) for name, task in tasks.items()}
+    for name, problem in outcomes.items():
+        if problem and not options.learn:
+            # What only shows on a crowded machine is the machine's: it counts if it shows again, alone.
+            print(f"{name:26} once more, for: {problem}", flush=True)
+            problem = outcome(lambda: right(int(name[-1])) if name.startswith("right,") else wrong(name))
+        problems += problem is not None
+        expected = " ".join(entries.get(name, {}).get("fails", ["nothing"]))
+        print(f"{name:26} {'ok: ' + expected if problem is None else problem}", flush=True)
     print(f"{len(tasks)} workers, {problems} problems")
     sys.exit(problems > 0)
 
