@@ -174,20 +174,26 @@ def receive(payload):
         return running.get(request_id, threading.Event()).set()  # One that has ended needs none.
     cancelled = running[request_id] = threading.Event()
     request = (kind, request_id, {} if data is None else data, cancelled)
-    threading.Thread(target=serve, args=request, daemon=True).start()
+    threading.Thread(target=serve, args=request, name="request", daemon=True).start()
 
 def end(grace):
     """Requests get a short time to end, then they are cancelled; what does not listen is left behind."""
     for patience in (grace, 0.5):
         deadline = time.monotonic() + patience
         for thread in threading.enumerate():
-            if thread is not threading.current_thread():
+            if thread.name == "request":
                 thread.join(max(0, deadline - time.monotonic()))
         for cancelled in list(running.values()):
             cancelled.set()
     os._exit(0)
 
-signal.signal(signal.SIGTERM, lambda *_: end(0))
+def end_on_sigterm():
+    signal.sigwait({signal.SIGTERM})
+    end(0)
+
+# A handler would wait for the main thread, which may be about to wait for input.
+signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
+threading.Thread(target=end_on_sigterm, daemon=True).start()
 print("NODETOOL_STDIO_READY", file=sys.stderr, flush=True)
 while len(header := sys.stdin.buffer.read(4)) == 4:
     (length,) = struct.unpack(">I", header)

@@ -132,7 +132,7 @@ impl From<Request> for Map {
 #[derive(Debug)]
 struct Wrong {
     what: String,
-    message: Option<Message>,
+    message: Option<Box<Message>>,
 }
 
 impl Wrong {
@@ -143,7 +143,7 @@ impl Wrong {
     /// The message all the same, where it may be wrong.
     fn forgiven(self, forgiving: bool) -> Message {
         match self.message {
-            Some(message) if forgiving => message,
+            Some(message) if forgiving => *message,
             message => panic!("{}: {message:?}", self.what),
         }
     }
@@ -518,6 +518,6 @@ fn checked(payload: &Bytes) -> Result<Message, Wrong> {
     let message = message(payload).map_err(Wrong::unreadable)?;
     match millwork_conformance::validate::breach(payload) {
         None => Ok(message),
-        Some(what) => Err(Wrong { what, message: Some(message) }),
+        Some(what) => Err(Wrong { what, message: Some(Box::new(message)) }),
     }
 }
