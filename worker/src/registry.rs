@@ -19,6 +19,7 @@ pub(crate) struct Registry {
     providers: IndexMap<String, Box<dyn Provider>>,
     load_errors: Vec<LoadError>,
     discover: OnceLock<Bytes>,
+    idempotent: OnceLock<Vec<String>>,
 }
 
 impl Registry {
@@ -126,7 +127,11 @@ impl Registry {
     }
 
     /// What may run a second time without harm: whole namespaces where all of it may, else node types.
-    pub(crate) fn idempotent_nodes(&self) -> Vec<String> {
+    pub(crate) fn idempotent_nodes(&self) -> &[String] {
+        self.idempotent.get_or_init(|| self.find_idempotent())
+    }
+
+    fn find_idempotent(&self) -> Vec<String> {
         let mut names = self.namespaces();
         let all_of =
             |name: &String| self.nodes.iter().filter(|(node, _)| namespace(node) == name).all(|(_, e)| e.idempotent);

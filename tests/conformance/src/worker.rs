@@ -409,6 +409,9 @@ impl Worker {
                         format!("stdout holds what is no frame: {:?}", shorten(&text, 80)),
                     );
                     self.stray.get_or_insert(line);
+                    if Instant::now() >= end + FLOOD {
+                        return None;
+                    }
                 }
                 Ok(Event::End { cut }) => {
                     if let Some(cut) = cut {

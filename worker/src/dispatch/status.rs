@@ -28,7 +28,7 @@ impl Dispatcher {
                 "queued" => shared.pool.queued(),
                 "jobs" => shared.jobs.len(),
                 "error_kinds" => true,
-                "idempotent_nodes" => shared.registry.idempotent_nodes(),
+                "idempotent_nodes" => shared.registry.idempotent_nodes().to_vec(),
                 "blob_transfer" => vec!["chunked-v1"],
                 "gpu" => shared.services.gpu.peek().to_map(),
                 "models" => models.to_map(),

@@ -200,9 +200,7 @@ impl Peer {
     /// The next thing that comes from it.
     pub(crate) fn event(&self, limit: Duration) -> Result<Event, RecvTimeoutError> {
         let event = self.events.recv_timeout(limit)?;
-        if let Event::Frame(payload, _) = &event {
-            self.reading.taken(payload.len());
-        }
+        self.reading.taken(event.len());
         Ok(event)
     }
 

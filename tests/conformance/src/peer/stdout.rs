@@ -29,6 +29,16 @@ pub(crate) enum Event {
     Exited,
 }
 
+impl Event {
+    /// How many bytes it holds.
+    pub(super) fn len(&self) -> usize {
+        match self {
+            Self::Frame(bytes, _) | Self::NoFrame(bytes) => bytes.len(),
+            Self::End { .. } | Self::Exited => 0,
+        }
+    }
+}
+
 /// What other threads may want to know about the reading, and change.
 #[derive(Debug, Default)]
 pub(super) struct Reading {
@@ -118,9 +128,7 @@ pub(super) fn read(mut stdout: ChildStdout, events: &Sender<Event>, reading: &Ar
         let mut at = 0;
         while let Some((event, len)) = next(buffer.get(at..).unwrap_or_default()) {
             at += len;
-            if let Event::Frame(payload, _) = &event {
-                reading.came(payload.len());
-            }
+            reading.came(event.len());
             if events.send(event).is_err() {
                 return;
             }
