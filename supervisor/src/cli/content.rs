@@ -64,6 +64,12 @@ impl Content {
         }
     }
 
+    /// The same where the extension alone says the format: then one that promises nothing is a slip of the pen. Text may be
+    /// anything.
+    pub(crate) fn is_written_as(self, extension: &str) -> bool {
+        self.fits(extension) && (matches!(self, Self::Any | Self::Text | Self::Value) || is_promise(extension))
+    }
+
     /// What it is called, and the extension that suits it.
     pub(crate) fn words(self) -> (&'static str, &'static str) {
         match self {
@@ -105,6 +111,8 @@ mod tests {
             assert!(!bad.iter().any(|extension| content.fits(extension)), "{content:?}");
         }
         assert!(Content::Any.fits("npz"));
+        assert!(Content::Picture.is_written_as("webp") && !Content::Picture.is_written_as("xyz"));
+        assert!(Content::Text.is_written_as("srt"));
     }
 
     #[test]

@@ -33,6 +33,12 @@ impl Failure {
         Self { code: 3, ..Self::failed(message) }
     }
 
+    /// What `inspect` and `replay` say.
+    pub(crate) fn of_look(error: &millwork_conformance::look::LookError) -> Self {
+        let make = if error.is_about_a_file() { Self::usage } else { Self::no_worker };
+        Self { hint: error.hint().map(str::to_owned), ..make(error.to_string()) }
+    }
+
     /// Ctrl-C: the exit code that shells give it.
     pub(crate) fn interrupted(message: impl Into<String>) -> Self {
         Self { code: 130, ..Self::failed(message) }

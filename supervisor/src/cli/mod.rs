@@ -36,6 +36,7 @@ mod types;
 use std::ffi::OsString;
 use std::process::ExitCode;
 
+use clap::error::{ContextKind, ContextValue};
 use clap::{Parser, Subcommand};
 use nix::sys::signal::{SigSet, Signal};
 
@@ -83,9 +84,11 @@ enum Command {
 pub(crate) fn main(args: impl Iterator<Item = OsString>) -> ExitCode {
     // A log file at its limit is an error of the write to it, and not our end. Threads that start later inherit this.
     let _ = SigSet::from(Signal::SIGXFSZ).thread_block();
-    let cli = match Cli::try_parse_from(std::iter::once("millwork".into()).chain(as_serve(args))) {
+    let args = as_serve(args);
+    let cli = match Cli::try_parse_from(std::iter::once("millwork".into()).chain(args.iter().cloned())) {
         Ok(cli) => cli,
         Err(error) => {
+            let error = with_dashes(error, &args);
             // Help and version are no errors; their reader may have gone.
             let _ = error.print();
             return ExitCode::from(if error.use_stderr() { 2 } else { 0 });
@@ -112,6 +115,19 @@ fn as_serve(args: impl Iterator<Item = OsString>) -> Vec<OsString> {
         args.splice(..2, ["serve".into()]);
     }
     args
+}
+
+/// A worker's command without the `--` before it looks like arguments of our own.
+fn with_dashes(mut error: clap::Error, args: &[OsString]) -> clap::Error {
+    let takes_command = ["conformance", "inspect", "replay", "bench"];
+    let Some(command) = args.first().and_then(|first| takes_command.into_iter().find(|name| first == name)) else {
+        return error;
+    };
+    if error.kind() == clap::error::ErrorKind::UnknownArgument && !args.iter().any(|arg| arg == "--") {
+        let tip = format!("the worker's command stands after `--`: millwork {command} -- COMMAND");
+        error.insert(ContextKind::Suggested, ContextValue::StyledStrs(vec![tip.into()]));
+    }
+    error
 }
 
 fn dispatch(command: Command) -> Outcome {

@@ -7,6 +7,6 @@ use super::failure::{Failure, Outcome};
 pub(crate) fn run(args: &Args) -> Outcome {
     match millwork_conformance::look::replay::run(args) {
         Ok(code) => std::process::exit(code.into()),
-        Err(error) => Err(Failure::no_worker(error.to_string())),
+        Err(error) => Err(Failure::of_look(&error)),
     }
 }

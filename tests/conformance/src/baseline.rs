@@ -20,6 +20,8 @@ pub struct Known {
 struct Entry {
     id: String,
     reason: String,
+    #[serde(default)]
+    evidence: String,
 }
 
 /// Why a baseline cannot be used.
@@ -35,12 +37,22 @@ pub enum BaselineError {
         error: std::io::Error,
     },
     /// It is no baseline.
-    #[error("{path}: {error}; a baseline has entries [[known]] with id and reason")]
+    #[error(
+        "{path} is no baseline: {error}\n hint: it has entries [[known]] with `id`, `reason` and, for people, `evidence`"
+    )]
     Malformed {
         /// Its path.
         path: String,
         /// Why.
         error: toml::de::Error,
+    },
+    /// It names a requirement in two entries.
+    #[error("{path}: {id} stands twice; one entry for each requirement")]
+    Twice {
+        /// Its path.
+        path: String,
+        /// The id.
+        id: String,
     },
     /// It names what does not exist.
     #[error("{path}: there is no requirement {id}; `--list` shows them")]
@@ -61,10 +73,25 @@ impl Known {
         let name = || path.display().to_string();
         let text = std::fs::read_to_string(path).map_err(|error| BaselineError::Unreadable { path: name(), error })?;
         let known: Self = toml::from_str(&text).map_err(|error| BaselineError::Malformed { path: name(), error })?;
-        match known.known.iter().find(|entry| requirement::find(&entry.id).is_none()) {
-            Some(entry) => Err(BaselineError::Unknown { path: name(), id: entry.id.clone() }),
-            None => Ok(known),
+        for (index, Entry { id, .. }) in known.known.iter().enumerate() {
+            if requirement::find(id).is_none() {
+                return Err(BaselineError::Unknown { path: name(), id: id.clone() });
+            }
+            if known.known.iter().take(index).any(|earlier| earlier.id == *id) {
+                return Err(BaselineError::Twice { path: name(), id: id.clone() });
+            }
         }
+        Ok(known)
+    }
+
+    /// The ids that are known as failures, and of which this report cannot say anything.
+    #[must_use]
+    pub fn unchecked<'a>(&'a self, report: &Report) -> Vec<&'a str> {
+        let was_checked = |id: &str| {
+            let mut judged = report.judged.iter().filter(|one| one.requirement.id == id);
+            judged.any(|one| !matches!(one.verdict, Verdict::NotApplicable { .. }))
+        };
+        self.known.iter().map(|entry| entry.id.as_str()).filter(|id| !was_checked(id)).collect()
     }
 
     /// Why this requirement is known not to be met; nothing where it is not known.

@@ -37,6 +37,15 @@ pub struct Failure {
 }
 
 impl Stop {
+    /// Says otherwise what was seen; "not applicable" stays.
+    #[must_use]
+    pub fn reworded(self, what: impl FnOnce(&str) -> String) -> Self {
+        match self {
+            Self::Fail(failure) => Self::Fail(Failure { what: what(&failure.what), ..failure }),
+            other => other,
+        }
+    }
+
     /// Adds the likely cause; one that is known already stays.
     #[must_use]
     pub fn cause(self, cause: impl Into<String>) -> Self {

@@ -1,6 +1,7 @@
 //! The arguments of `millwork conformance`, and what they do, up to the text for stdout and the exit code.
 
 use std::ffi::OsString;
+use std::fs::OpenOptions;
 use std::io::IsTerminal;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -10,13 +11,15 @@ use indicatif::{ProgressBar, ProgressStyle};
 use crate::baseline::Known;
 use crate::fuzz::{self, Fuzzed};
 use crate::peer::Launch;
+use crate::requirement::Requirement;
 use crate::runner::{self, Options, Report};
 use crate::session::Session;
 use crate::{report, requirement, signals};
 
 /// Holds a worker to the protocol, and says which requirement it does not meet, with the bytes that show it.
 ///
-/// Exit codes: 0 all is fine, 1 a requirement is not met, 2 the arguments are wrong, 3 the command is no worker.
+/// Exit codes: 0 all is fine, 1 a requirement is not met or fuzzing found something, 2 the arguments are wrong, 3 the command
+/// is no worker.
 #[derive(Debug, Clone, clap::Args)]
 #[group(skip)]
 #[command(after_help = "\
@@ -47,7 +50,7 @@ pub struct Args {
     #[arg(long, value_name = "BASELINE.toml")]
     pub expect: Option<PathBuf>,
     /// Multiply every time limit by this, for slow machines.
-    #[arg(long, value_name = "F", default_value_t = 1.0, value_parser = positive)]
+    #[arg(long, value_name = "F", default_value_t = 1.0, value_parser = positive, allow_negative_numbers = true)]
     pub timeout_scale: f64,
     /// Run so many checks side by side, each with workers of its own.
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..=64))]
@@ -58,7 +61,7 @@ pub struct Args {
     /// The same seed gives the same frames.
     #[arg(long, value_name = "N", default_value_t = 1, requires = "fuzz")]
     pub seed: u64,
-    /// The folder that a failing frame is written to.
+    /// The folder that a failing frame is written to. It is made where there is none.
     #[arg(long, value_name = "DIR", default_value = ".", requires = "fuzz")]
     pub fuzz_out: PathBuf,
     /// Send the bytes of a file that --fuzz has written, and nothing else.
@@ -106,13 +109,18 @@ pub fn run(args: &Args) -> Outcome {
     {
         return Outcome::error(2, format!("{unknown} names no requirement and no area; `--list` shows them"));
     }
+    let wanted: Vec<&Requirement> = requirement::all()
+        .iter()
+        .filter(|entry| args.only.is_empty() || runner::matches(&args.only, entry))
+        .filter(|entry| !runner::matches(&args.skip, entry))
+        .filter(|entry| args.protocol.is_none_or(|version| entry.since <= version))
+        .collect();
+    if wanted.is_empty() {
+        return Outcome::error(2, "no requirement is left to check: see --only, --skip and --protocol");
+    }
     if args.list {
-        let wanted = requirement::all().iter().filter(|entry| {
-            (args.only.is_empty() || runner::matches(&args.only, entry))
-                && !runner::matches(&args.skip, entry)
-                && args.protocol.is_none_or(|version| entry.since <= version)
-        });
-        return Outcome { stdout: report::requirements(wanted), error: None, code: 0 };
+        let stdout = if args.json { report::requirements_json(wanted) } else { report::requirements(wanted) };
+        return Outcome { stdout, error: None, code: 0 };
     }
     let known = match args.expect.as_deref().map(Known::read).transpose() {
         Ok(known) => known.unwrap_or_default(),
@@ -131,11 +139,28 @@ pub fn run(args: &Args) -> Outcome {
         Ok(bytes) => bytes,
         Err((path, error)) => return Outcome::error(2, format!("cannot read {}: {error}", path.display())),
     };
+    // Before an hour of checks, not after it.
+    if let Some(path) = &args.junit
+        && let Err(error) = OpenOptions::new().append(true).create(true).open(path)
+    {
+        return Outcome::error(2, format!("cannot write {}: {error}", path.display()));
+    }
     let _guard = signals::Guard::install();
-    let session = match runner::open(&options) {
+    let starting = bar("{spinner} {elapsed}  {msg}");
+    starting.set_message("starting the worker");
+    starting.enable_steady_tick(Duration::from_millis(100));
+    let opened = runner::open(&options);
+    starting.finish_and_clear();
+    let session = match opened {
         Ok(session) => session,
         Err(no_worker) => return Outcome::error(3, no_worker),
     };
+    if args.fuzz.is_some() && !fuzz::can_fuzz(&session) {
+        return Outcome::error(
+            2,
+            "--fuzz asks for worker.status between its frames, and the worker does not answer that: see STA-001",
+        );
+    }
     if let Some(bytes) = replay {
         return replayed(&session, &bytes);
     }

@@ -2,7 +2,8 @@
 
 use std::fmt;
 use std::io;
-use std::time::Duration;
+use std::path::Path;
+use std::time::{Duration, Instant};
 
 use millwork_protocol::READY_LINE;
 
@@ -46,6 +47,11 @@ impl NoWorker {
                 "write what you would type in a terminal, after `--`; a path where it is not on the PATH",
                 "",
             ),
+            io::ErrorKind::PermissionDenied if Path::new(program).is_dir() => Self::new(
+                format!("{program} is a folder, and no program"),
+                "name the program in it that is the worker",
+                "",
+            ),
             io::ErrorKind::PermissionDenied => Self::new(
                 format!("{program} may not be executed"),
                 "make it executable, or name its interpreter first, as in `-- python worker.py`",
@@ -58,12 +64,49 @@ impl NoWorker {
     }
 }
 
+/// How a command begins.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Start {
+    /// With the READY line.
+    Ready,
+    /// Without it, and with bytes on stdout that may be frames: it may still be a worker.
+    Unannounced,
+    /// With nothing at all.
+    Silent,
+    /// With what no worker says.
+    Foreign,
+}
+
+/// Waits until the command is ready, ends, or is seen to be something else; at most for the start-up limit.
+pub(crate) fn await_start(worker: &mut Worker, session: &Session) -> Start {
+    let end = Instant::now() + session.start_limit();
+    while Instant::now() < end {
+        if worker.wait_ready(session.seconds(0.1)) {
+            return Start::Ready;
+        }
+        if worker.wait_exit(Duration::from_millis(10)).is_some() {
+            break;
+        }
+        // A worker may print something by mistake, and be ready a moment later.
+        let is_heard = worker.first_byte().is_some_and(|first| first.elapsed() > session.seconds(2.0));
+        if is_heard && (worker.sends_back() || seems_foreign(&worker.stdout_head())) {
+            return Start::Foreign;
+        }
+    }
+    if worker.first_byte().is_some() { Start::Unannounced } else { Start::Silent }
+}
+
+fn seems_foreign(stdout: &str) -> bool {
+    let stdout = stdout.trim_start();
+    ["Content-Length:", "{", "[{", "HTTP/"].iter().any(|start| stdout.starts_with(start))
+}
+
 /// Looks at a command that did not become a worker within the start-up limit.
 pub(crate) fn diagnose(command: &str, worker: &mut Worker, session: &Session) -> NoWorker {
     // Its pipes close a moment before it is gone.
     let exit = worker.wait_exit(Duration::from_millis(500)).map(|(status, _)| exit_text(status));
     // What it said on stdout is taken in as frames are: the first bytes are either unfinished or no frame.
-    worker.settle();
+    worker.listen(Duration::from_millis(300));
     let stdout = worker.stdout_head();
     let stderr = worker.stderr();
     let printed = format!("{stdout}\n{stderr}");

@@ -9,10 +9,10 @@ use serde::Serialize;
 
 use crate::check::{Check, Failure, Outcome, Run, Stop};
 use crate::checks;
-use crate::diagnose::{self, NoWorker};
+use crate::diagnose::{self, NoWorker, Start};
 use crate::peer::Launch;
 use crate::requirement::{self, Level, Requirement};
-use crate::session::{Facts, Session, Violation};
+use crate::session::{Facts, PATIENCE, PROBES, Session, Violation};
 use crate::transcript::Exchange;
 use crate::worker::Worker;
 
@@ -84,7 +84,7 @@ pub struct Report {
     pub protocol: u32,
     /// The requirements in the order of the areas.
     pub judged: Vec<Judged>,
-    /// How long it all took.
+    /// How long it all took, the first start of the worker included.
     pub elapsed: Duration,
 }
 
@@ -115,7 +115,6 @@ pub fn open(options: &Options) -> Result<Session, NoWorker> {
 /// Runs what `options` asks for, in as many lanes as it says. `progress` is told each requirement when its check has ended,
 /// and how many there are.
 pub fn run(session: &Session, options: &Options, progress: &mut dyn FnMut(&Requirement, usize)) -> Report {
-    let begun = Instant::now();
     let facts = session.facts().cloned().unwrap_or_default();
     let protocol = facts.version;
     let due: Vec<(&Requirement, &Check)> = checks::in_order()
@@ -150,7 +149,7 @@ pub fn run(session: &Session, options: &Options, progress: &mut dyn FnMut(&Requi
             one.verdict = broken(one.requirement, story);
         }
     }
-    Report { command: options.launch.text(), protocol, judged, elapsed: begun.elapsed() }
+    Report { command: options.launch.text(), protocol, judged, elapsed: session.begun().elapsed() }
 }
 
 /// Takes one check after the other until none is left, with workers of its own; gives the violations that it saw.
@@ -236,23 +235,26 @@ fn probe(session: &Session, protocol: Option<u32>) -> Result<Facts, NoWorker> {
         Err(error) => return Err(NoWorker::not_started(&command, &error)),
     };
     // Frames that are sent early wait in the pipe: one that never says READY may still be a worker.
-    let discover = worker.send("discover", Map::new());
-    let says_ready = worker.wait_ready(session.start_limit());
-    if !says_ready && worker.first_byte().is_none() || worker.ended_early() {
+    let sent = PROBES.map(|plain| (plain, worker.send(plain.kind, Map::new())));
+    let start = diagnose::await_start(&mut worker, session);
+    if matches!(start, Start::Foreign | Start::Silent) || worker.ended_early() {
         return Err(diagnose::diagnose(&command, &mut worker, session));
     }
-    let discover = worker.terminal(&discover).ok();
-    let lists_nodes = discover.as_ref().is_some_and(|answer| answer.data.contains_key("nodes"));
-    if !lists_nodes && !says_ready {
+    // They have the same time together: what is left out is left out.
+    session.begin("probe", PATIENCE);
+    let answers = sent.map(|(plain, id)| (plain, worker.terminal(&id).ok()));
+    let unanswered = answers.iter().filter(|(_, answer)| answer.is_none()).map(|(plain, _)| *plain).collect();
+    let [discover, status, providers] = answers.map(|(_, answer)| answer.map(|answer| answer.data).unwrap_or_default());
+    let says_ready = start == Start::Ready;
+    if !discover.contains_key("nodes") && !says_ready {
         return Err(diagnose::diagnose(&command, &mut worker, session));
     }
-    let data = discover.map(|message| message.data).unwrap_or_default();
-    let status = worker.call("worker.status", Map::new()).map(|answer| answer.data).unwrap_or_default();
-    let providers = worker.call("provider.list", Map::new()).map(|answer| answer.data).unwrap_or_default();
     // A worker that reports none is one of version 1; one that reports a newer one keeps what it promised before.
-    let reported = data.get("protocol_version").and_then(Value::as_i64).and_then(|version| u32::try_from(version).ok());
+    let reported =
+        discover.get("protocol_version").and_then(Value::as_i64).and_then(|version| u32::try_from(version).ok());
     let version = protocol.or(reported).unwrap_or(1).clamp(1, PROTOCOL_VERSION);
-    Ok(Facts { version, nodes: maps(&data, "nodes"), status, providers: maps(&providers, "providers"), says_ready })
+    let (nodes, providers) = (maps(&discover, "nodes"), maps(&providers, "providers"));
+    Ok(Facts { version, nodes, status, providers, says_ready, unanswered })
 }
 
 fn maps(data: &Map, key: &str) -> Vec<Map> {

@@ -12,11 +12,27 @@ use crate::transcript::{Exchange, Transcript};
 use crate::worker::Worker;
 
 /// How long a worker may take for one answer before it counts as missing, unscaled.
-const PATIENCE: Duration = Duration::from_secs(10);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(10);
 /// The same for one that has left out so many answers already: what is half built should not take an hour to judge.
 const SHORTER: [(u32, Duration); 2] = [(6, Duration::from_millis(500)), (3, Duration::from_secs(2))];
 /// A host kills a worker that is not ready by then.
 const START_LIMIT: Duration = Duration::from_secs(20);
+
+/// A request that other checks use as the plainest thing to ask.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Plain {
+    /// Its type.
+    pub kind: &'static str,
+    /// The requirement that it is answered.
+    pub owner: &'static str,
+}
+
+/// What a worker is asked before any check.
+pub(crate) const PROBES: [Plain; 3] = [
+    Plain { kind: "discover", owner: "DIS-001" },
+    Plain { kind: "worker.status", owner: "STA-001" },
+    Plain { kind: "provider.list", owner: "PRV-001" },
+];
 
 /// What a worker says about itself, asked once.
 #[derive(Debug, Clone, Default)]
@@ -31,6 +47,8 @@ pub struct Facts {
     pub providers: Vec<Map>,
     /// Whether it says that it is ready: one that does not is checked all the same.
     pub says_ready: bool,
+    /// The plain requests that it left out when it was asked nothing else.
+    pub unanswered: Vec<Plain>,
 }
 
 /// A rule for all frames that one of them broke.
@@ -47,6 +65,7 @@ pub(crate) struct Violation {
 struct Shared {
     launch: Launch,
     scale: f64,
+    begun: Instant,
     facts: OnceCell<Facts>,
     current: RefCell<String>,
     deadline: Cell<Instant>,
@@ -66,6 +85,7 @@ impl Session {
         Self(Rc::new(Shared {
             launch,
             scale,
+            begun: Instant::now(),
             facts: OnceCell::new(),
             current: RefCell::default(),
             deadline: Cell::new(Instant::now() + START_LIMIT.mul_f64(scale.max(0.1) * 2.0)),
@@ -79,6 +99,11 @@ impl Session {
     #[must_use]
     pub fn launch(&self) -> Launch {
         self.0.launch.clone()
+    }
+
+    /// When this run began, the start of the worker that is asked about itself included.
+    pub(crate) fn begun(&self) -> Instant {
+        self.0.begun
     }
 
     /// A time, scaled as the user wants.

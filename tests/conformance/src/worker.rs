@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use millwork_protocol::{Bytes, Envelope, Frame, Map, Value, map};
 use nix::sys::signal::Signal;
 
-use crate::check::{Outcome, Stop, ensure, fail};
+use crate::check::{Outcome, Stop, ensure, fail, not_applicable};
 use crate::message::{Message, shorten};
 use crate::peer::{Event, Peer, Process, exit_text};
 use crate::session::Session;
@@ -108,6 +108,21 @@ impl Worker {
         Ok(())
     }
 
+    /// A request of this type is answered, as far as is known. What never is fails its own requirement, and not every other
+    /// one that makes use of it.
+    ///
+    /// # Errors
+    /// "Not applicable" where it was asked once, alone, and left out.
+    pub fn answers(&self, kind: &str) -> Outcome {
+        let unanswered = self.session.facts().map(|facts| facts.unanswered.as_slice()).unwrap_or_default();
+        match unanswered.iter().find(|plain| plain.kind == kind) {
+            Some(plain) if plain.owner != self.session.current() => {
+                Err(not_applicable(format!("it takes an answer to {kind}, which never comes: see {}", plain.owner)))
+            }
+            _ => Ok(()),
+        }
+    }
+
     // --- sending ---
 
     /// Sends a request under a new id, which it returns.
@@ -151,6 +166,11 @@ impl Worker {
         self.sent.insert(id.to_owned(), Sent { kind: None, ended: false });
     }
 
+    /// The same where it is known what the bytes ask for.
+    pub fn expect_request(&mut self, kind: &str, id: &str) {
+        self.sent.insert(id.to_owned(), Sent { kind: Some(kind.to_owned()), ended: false });
+    }
+
     /// From now on frames under any id are taken: for when broken bytes may hold any.
     pub fn expect_any_id(&mut self) {
         self.any_id = true;
@@ -188,6 +208,7 @@ impl Worker {
     /// # Errors
     /// Where none comes.
     pub fn next_of(&mut self, id: &str) -> Outcome<Message> {
+        self.may_come(id)?;
         self.next_where(&format!("a frame for {id:?}"), |message| message.id.as_deref() == Some(id))
     }
 
@@ -204,6 +225,7 @@ impl Worker {
     /// # Errors
     /// Where none comes.
     pub fn terminal(&mut self, id: &str) -> Outcome<Message> {
+        self.may_come(id)?;
         let is_it = |message: &Message| message.id.as_deref() == Some(id) && message.is_terminal();
         let end = self.next_where(&format!("the terminal frame of {id:?}"), is_it)?;
         self.inbox.retain(|message| message.id.as_deref() != Some(id));
@@ -248,12 +270,8 @@ impl Worker {
     /// # Errors
     /// Where it does not.
     pub fn is_well(&mut self) -> Outcome {
-        let answer = self.call("worker.status", map! {}).map_err(|stop| match stop {
-            Stop::Fail(failure) => Stop::Fail(crate::check::Failure {
-                what: format!("it no longer serves: after this, a plain worker.status fails: {}", failure.what),
-                ..failure
-            }),
-            other => other,
+        let answer = self.call("worker.status", map! {}).map_err(|stop| {
+            stop.reworded(|what| format!("it no longer serves: after this, a plain worker.status fails: {what}"))
         })?;
         answer.expect_kind("result").map(|_| ())
     }
@@ -322,6 +340,17 @@ impl Worker {
         String::from_utf8_lossy(self.stray.as_ref().unwrap_or(&head)).into_owned()
     }
 
+    /// Whether it sends requests back, as `cat` does.
+    pub(crate) fn sends_back(&mut self) -> bool {
+        while let Some(message) = self.pump(Duration::ZERO) {
+            self.inbox.push_back(message);
+            if self.inbox.len() > MOST_KEPT {
+                break;
+            }
+        }
+        self.inbox.iter().any(|message| message.kind == "worker.status")
+    }
+
     /// Whether every request that was sent has its end, so that the next check can use this worker.
     pub(crate) fn is_settled(&self) -> bool {
         self.over.is_none() && !self.any_id && self.sent.values().all(|sent| sent.ended)
@@ -339,9 +368,15 @@ impl Worker {
     #[must_use]
     pub fn stderr_tail(&self) -> String {
         let text = self.peer.stderr();
-        let lines: Vec<&str> = text.lines().filter(|line| !line.trim().is_empty()).collect();
-        let tail: Vec<&str> = lines.iter().rev().take(3).rev().copied().collect();
-        if tail.is_empty() { "(nothing)".to_owned() } else { shorten(&tail.join(" | "), 400) }
+        // Without the marks that an interpreter puts below its lines.
+        let lines = text.lines().filter(|line| !line.trim_matches([' ', '\t', '^', '~']).is_empty());
+        let tail: Vec<&str> = lines.rev().take(3).collect::<Vec<_>>().into_iter().rev().collect();
+        if tail.is_empty() { "(nothing)".to_owned() } else { format!("\n{}", shorten(&tail.join("\n"), 600)) }
+    }
+
+    /// What comes for this id, if it is known to come at all.
+    fn may_come(&self, id: &str) -> Outcome {
+        self.sent.get(id).and_then(|sent| sent.kind.as_deref()).map_or(Ok(()), |kind| self.answers(kind))
     }
 
     fn next_where(&mut self, what: &str, is_it: impl Fn(&Message) -> bool) -> Outcome<Message> {
@@ -372,6 +407,8 @@ impl Worker {
             return fail(format!("{what} was due, and {over}")).cause(cause);
         }
         self.session.silence();
+        // A worker that cannot say which request it refuses says so under nil.
+        let refusal = self.inbox.iter().find(|message| message.id.is_none() && message.error().is_some());
         let (head, len) = self.peer.unfinished();
         let stop = fail(format!("{what} was due, and no answer came within {:.1} s", limit.as_secs_f64()));
         if len > 0 {
@@ -380,6 +417,9 @@ impl Worker {
                 "stdout holds {len} bytes of a frame that claims {claimed} and never ends; it begins with {:?}",
                 String::from_utf8_lossy(head.get(..40).unwrap_or(&head))
             ));
+        }
+        if let Some(text) = refusal.and_then(Message::error) {
+            return stop.cause(format!("An error came instead, with nil as its id: {text:?}"));
         }
         stop.cause("The worker took the request and never ended it, or waits for something that the contract does not give it.")
     }

@@ -183,8 +183,11 @@ impl Batch {
                 Err(Failure::interrupted(format!("interrupted: {} of {total} done", report.finished()))
                     .hint("the same command goes on with the others"))
             }
-            End::FailedFast => Err(Failure::failed("stopped at the first file that failed")
-                .hint("the same command goes on; without --fail-fast a failed file does not stop the others")),
+            End::FailedFast => Err(Failure::failed(format!(
+                "stopped at the first file that failed: {} of {total} done",
+                report.finished()
+            ))
+            .hint("the same command goes on; without --fail-fast a failed file does not stop the others")),
             End::Done if failed > 0 => Err(Failure::failed(format!("{failed} of {total} failed"))
                 .hint("the same command does only the failed ones again")),
             End::Done => Ok(()),
@@ -230,7 +233,7 @@ fn check_outputs(node: &NodeMetadata, args: &Args) -> Outcome {
     }
     let is_written = |name: &str| args.slot.is_empty() || args.slot.iter().any(|slot| slot == name);
     let written = node.outputs.iter().filter(|slot| is_written(&slot.name));
-    match written.into_iter().find(|slot| !Content::of(&slot.ty).fits(&format.to_lowercase())) {
+    match written.into_iter().find(|slot| !Content::of(&slot.ty).is_written_as(&format.to_lowercase())) {
         None => Ok(()),
         Some(slot) => {
             let what = Content::of(&slot.ty).words().0;

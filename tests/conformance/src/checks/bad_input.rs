@@ -2,8 +2,9 @@
 
 use millwork_protocol::{Bytes, Frame, Map, Value, map};
 
+use super::common::{hex, id_text};
 use super::raw::{answer_to, counted, execute, request, sized, text, with_id};
-use crate::check::{Because, Check, Outcome, ensure, fail};
+use crate::check::{Because, Check, Outcome, ensure};
 use crate::worker::Worker;
 
 pub(super) const CHECKS: &[Check] = &[
@@ -22,7 +23,7 @@ pub(super) const CHECKS: &[Check] = &[
         let answer = w.next()?;
         answer.expect_error()?;
         ensure!(
-            answer.id.as_deref() == Some("find-me"), "the error came under {:?}", answer.id;
+            answer.id.as_deref() == Some("find-me"), "the error came under the id {}", id_text(answer.id.as_deref());
             "The request id stands in the bytes before the break; without it the host waits for its limit."
         );
         w.is_well()
@@ -32,7 +33,7 @@ pub(super) const CHECKS: &[Check] = &[
         let answer = w.next()?;
         let text = answer.expect_error()?;
         ensure!(text.starts_with("Expected a msgpack map"), "the error says {:?}", text);
-        ensure!(answer.id.is_none(), "the error came under {:?}", answer.id);
+        ensure!(answer.id.is_none(), "the error came under the id {}", id_text(answer.id.as_deref()));
         Ok(())
     }),
     Check::new("BAD-004", |w| {
@@ -48,6 +49,7 @@ pub(super) const CHECKS: &[Check] = &[
         w.is_well()
     }),
     Check::new("BAD-006", |w| {
+        w.answers("worker.status")?;
         for id in [&[7][..], &[0xc3], &[0x91, 1], &[0x80], &[0xcb, 0x7f, 0xf8, 0, 0, 0, 0, 0, 0]] {
             w.send_payload(with_id("worker.status", id));
             w.next_without_id().because("An id of another type has to be taken as nil: the answer carries nil.")?;
@@ -145,7 +147,8 @@ pub(super) const CHECKS: &[Check] = &[
 /// An error under nil, or under whatever id can be read.
 fn refused(w: &mut Worker, payload: &[u8]) -> Outcome {
     w.send_payload(payload.to_vec());
-    let answer = w.next().map_err(|_| fail(format!("no answer came to the payload {payload:02x?}")))?;
+    let answer =
+        w.next().map_err(|stop| stop.reworded(|_| format!("no answer came to the payload {}", hex(payload))))?;
     answer.expect_error().map(|_| ())
 }
 

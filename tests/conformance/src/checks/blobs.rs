@@ -2,7 +2,7 @@
 
 use millwork_protocol::{Bytes, READY_LINE, Value, map};
 
-use super::common::{blob_returns, echo, echo_blob, is_number, json, map_in, node, noise, same_bytes, with};
+use super::common::{blob_returns, echo, echo_blob, found, is_number, json, map_in, node, noise, same_bytes, with};
 use crate::check::{Check, Outcome, ensure, fail};
 use crate::worker::Worker;
 
@@ -31,8 +31,9 @@ pub(super) const CHECKS: &[Check] = &[
     Check::new("BLB-007", |w| {
         let (_, references) = listed(w)?;
         for reference in &references {
-            let uri = reference.get("uri").and_then(Value::as_str);
-            ensure!(uri == Some(""), "a reference inside a list has the `uri` {uri:?}: {}", json(reference));
+            let uri = reference.get("uri");
+            let is_empty = uri.and_then(Value::as_str) == Some("");
+            ensure!(is_empty, "the `uri` of a reference inside a list is {}: {}", found(uri), json(reference));
             inline(reference)?;
         }
         Ok(())
@@ -49,8 +50,8 @@ pub(super) const CHECKS: &[Check] = &[
         let answer = echo(w, Value::List(vec![bytes.clone().into(), map! { "deep" => bytes.clone() }.into()]))?;
         let given = answer.output("output")?;
         let items = given.as_list().unwrap_or_default();
-        let found = [items.first().cloned(), items.get(1).and_then(|map| map.get("deep")).cloned()];
-        for item in found {
+        let both = [items.first().cloned(), items.get(1).and_then(|map| map.get("deep")).cloned()];
+        for item in both {
             match item {
                 Some(Value::Bytes(back)) => same_bytes(&back, &bytes)?,
                 other => return Err(fail(format!("bytes came back as {}", json(&other.unwrap_or_default())))),
@@ -80,7 +81,11 @@ pub(super) const CHECKS: &[Check] = &[
     Check::new("BLB-013", |w| {
         let answer = echo(w, 7)?;
         let blobs = map_in(&answer, "blobs")?;
-        ensure!(blobs.is_empty(), "`blobs` of a result without files holds {:?}", blobs.keys().collect::<Vec<_>>());
+        ensure!(
+            blobs.is_empty(),
+            "`blobs` of a result without files holds {}",
+            blobs.keys().cloned().collect::<Vec<_>>().join(", ")
+        );
         Ok(())
     }),
     Check::new("BLB-014", |w| {

@@ -3,10 +3,10 @@
 use millwork_protocol::{Bytes, Value, map};
 use sha2::{Digest, Sha256};
 
-use super::common::{echo_blob, json, map_in, node, noise, nothing_followed, nothing_more, same_bytes, with};
+use super::common::{echo_blob, found, json, map_in, node, noise, nothing_followed, nothing_more, same_bytes, with};
 use crate::check::{Check, Outcome, ensure, fail};
 use crate::message::Message;
-use crate::worker::{Worker, whole};
+use crate::worker::Worker;
 
 const CHUNK_SIZE: &str = "NODETOOL_BRIDGE_BLOB_CHUNK_SIZE";
 const FRAME_SIZE: &str = "NODETOOL_BRIDGE_MAX_FRAME_SIZE";
@@ -30,12 +30,9 @@ pub(super) const CHECKS: &[Check] = &[
         let frames = chunked(w, noise(MIB + 1, 51))?;
         let blob = put_together(&frames)?;
         for kind in ["blob.start", "blob.end"] {
-            let size = whole(&one(&frames, kind)?.data, "size");
-            ensure!(
-                size == i64::try_from(blob.len()).ok(),
-                "`size` of {kind} is {size:?}, and {} bytes came",
-                blob.len()
-            );
+            let size = one(&frames, kind)?.data.get("size");
+            let fits = size.and_then(Value::as_i64) == i64::try_from(blob.len()).ok();
+            ensure!(fits, "`size` of {kind} is {}, and {} bytes came", found(size), blob.len());
         }
         same_bytes(&blob, &noise(MIB + 1, 51))
     }),
@@ -202,12 +199,9 @@ fn put_together(frames: &[Message]) -> Outcome<Vec<u8>> {
     one(frames, "blob.end")?;
     let mut blob = Vec::new();
     for chunk in frames.iter().filter(|frame| frame.kind == "blob.chunk") {
-        let offset = whole(&chunk.data, "offset");
-        ensure!(
-            offset == i64::try_from(blob.len()).ok(),
-            "a chunk has the offset {offset:?} where {} is due",
-            blob.len()
-        );
+        let offset = chunk.data.get("offset");
+        let fits = offset.and_then(Value::as_i64) == i64::try_from(blob.len()).ok();
+        ensure!(fits, "the `offset` of a chunk is {} where {} is due", found(offset), blob.len());
         blob.extend_from_slice(bytes_of(chunk)?);
     }
     Ok(blob)

@@ -58,6 +58,22 @@ pub(super) fn list_in<'a>(message: &'a Message, key: &str) -> Outcome<&'a [Value
     value.as_list().ok_or_else(|| fail(format!("`{key}` of a `{}` is no list but {}", message.kind, value.type_name())))
 }
 
+/// What stands under a key, or that nothing does.
+pub(super) fn found(value: Option<&Value>) -> String {
+    value.map_or_else(|| "missing".to_owned(), json)
+}
+
+/// An id as one says it: nil where there is none.
+pub(super) fn id_text(id: Option<&str>) -> String {
+    id.map_or_else(|| "nil".to_owned(), |id| format!("{id:?}"))
+}
+
+/// Bytes in hexadecimal, shortened.
+pub(super) fn hex(bytes: &[u8]) -> String {
+    let text = bytes.iter().map(|byte| format!("{byte:02x}")).collect::<Vec<_>>().join(" ");
+    if text.is_empty() { "of no bytes".to_owned() } else { crate::message::shorten(&text, 90) }
+}
+
 /// A value as JSON, shortened.
 pub(super) fn json(value: &Value) -> String {
     crate::message::shorten(&value.to_json().to_string(), 200)
@@ -75,7 +91,11 @@ pub(super) fn nothing_more(w: &mut Worker) -> Outcome {
     let time = w.session().seconds(0.1);
     let more = w.listen(time);
     if let Some(message) = more.first() {
-        return Err(fail(format!("a `{}` frame for {:?} came, and nothing was due", message.kind, message.id)));
+        return Err(fail(format!(
+            "a `{}` frame for {} came, and nothing was due",
+            message.kind,
+            id_text(message.id.as_deref())
+        )));
     }
     nothing_followed(w)
 }

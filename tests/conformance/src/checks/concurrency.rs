@@ -2,7 +2,7 @@
 
 use millwork_protocol::{Bytes, Frame, Map, map};
 
-use super::common::{echo_blob, is_number, json, node, noise, nothing_more, same_bytes};
+use super::common::{echo_blob, found, id_text, is_number, json, node, noise, nothing_more, same_bytes};
 use super::stream::counts_up;
 use crate::check::{Because, Check, Outcome, ensure};
 use crate::worker::Worker;
@@ -38,7 +38,7 @@ pub(super) const CHECKS: &[Check] = &[
         let quick = w.send("execute", node("test.Echo", map! { "value" => 1 }));
         let first = w.next()?;
         ensure!(
-            first.id.as_deref() == Some(quick.as_str()), "the answer to {:?} came first", first.id;
+            first.id.as_deref() == Some(quick.as_str()), "the answer to {} came first", id_text(first.id.as_deref());
             "Requests seem to be served one after the other."
         );
         w.terminal(&slow).map(|_| ())
@@ -61,8 +61,9 @@ pub(super) const CHECKS: &[Check] = &[
         w.pause_reading(false);
         for (i, id) in ids.iter().enumerate() {
             let answer = w.terminal(id).because("What does not fit into the pipe seems to be dropped.")?;
-            let number = answer.output("output")?.get("number").and_then(millwork_protocol::Value::as_i64);
-            ensure!(number == i64::try_from(i).ok(), "the answer to request {i} holds {number:?}");
+            let number = answer.output("output")?.get("number");
+            let own = number.and_then(millwork_protocol::Value::as_i64) == i64::try_from(i).ok();
+            ensure!(own, "the answer to request {i} holds the number {}", found(number));
         }
         Ok(())
     }),
@@ -80,7 +81,7 @@ pub(super) const CHECKS: &[Check] = &[
         let ids: Vec<String> = (0..200).map(|i| format!("con-007/{i}")).collect();
         let mut bytes = Vec::new();
         for id in &ids {
-            w.expect_id(id);
+            w.expect_request("worker.status", id);
             bytes.extend_from_slice(&Frame::message("worker.status", Some(id), &Map::new()).to_bytes());
         }
         w.raw(bytes);

@@ -4,6 +4,7 @@ use std::collections::HashSet;
 
 use millwork_protocol::{Map, Value, map};
 
+use super::common::{found, json};
 use super::raw::texts;
 use crate::check::{Check, Outcome, ensure, fail, not_applicable};
 use crate::message::text;
@@ -22,7 +23,7 @@ pub(super) const CHECKS: &[Check] = &[
             return Err(not_applicable("the worker reports no version, and so is one of version 1"));
         };
         let is_whole = matches!(version, Value::Int(1..)) || version.as_i64().is_some_and(|n| n >= 1);
-        ensure!(is_whole, "protocol_version is {:?}", version);
+        ensure!(is_whole, "protocol_version is {}", json(version));
         Ok(())
     }),
     Check::new("DIS-003", |w| {
@@ -50,14 +51,14 @@ pub(super) const CHECKS: &[Check] = &[
         each_node(w, |node| {
             let settings = node.get("required_settings").and_then(Value::as_list);
             let fine = settings.is_some_and(|settings| settings.iter().all(|setting| setting.as_str().is_some()));
-            ensure!(fine, "`required_settings` of {} is {:?}", name(node), node.get("required_settings"));
+            ensure!(fine, "`required_settings` of {} is {}", name(node), found(node.get("required_settings")));
             Ok(())
         })
     }),
     Check::new("DIS-009", |w| {
         each_node(w, |node| {
             let is_list = node.get("recommended_models").and_then(Value::as_list).is_some();
-            ensure!(is_list, "`recommended_models` of {} is {:?}", name(node), node.get("recommended_models"));
+            ensure!(is_list, "`recommended_models` of {} is {}", name(node), found(node.get("recommended_models")));
             Ok(())
         })
     }),
@@ -65,7 +66,7 @@ pub(super) const CHECKS: &[Check] = &[
         each_node(w, |node| {
             for key in ["is_streaming_output", "is_streaming_input", "is_dynamic"] {
                 let is_bool = node.get(key).and_then(Value::as_bool).is_some();
-                ensure!(is_bool, "`{}` of {} is {:?}", key, name(node), node.get(key));
+                ensure!(is_bool, "`{}` of {} is {}", key, name(node), found(node.get(key)));
             }
             Ok(())
         })
@@ -73,7 +74,7 @@ pub(super) const CHECKS: &[Check] = &[
     Check::new("DIS-011", |w| {
         each_node(w, |node| {
             let Some(vram) = node.get("requires_vram_gb").filter(|vram| !vram.is_nil()) else { return Ok(()) };
-            ensure!(vram.as_f64().is_some_and(|gb| gb > 0.0), "`requires_vram_gb` of {} is {:?}", name(node), vram);
+            ensure!(vram.as_f64().is_some_and(|gb| gb > 0.0), "`requires_vram_gb` of {} is {}", name(node), json(vram));
             Ok(())
         })
     }),
@@ -142,21 +143,29 @@ pub(super) const CHECKS: &[Check] = &[
     Check::new("DIS-017", |w| {
         let node = w.node("test.Stream")?;
         let marked = node.get("is_streaming_output").and_then(Value::as_bool);
-        ensure!(marked == Some(true), "`is_streaming_output` of test.Stream is {:?}", marked);
+        ensure!(
+            marked == Some(true),
+            "`is_streaming_output` of test.Stream is {}",
+            found(node.get("is_streaming_output"))
+        );
         Ok(())
     }),
     Check::new("DIS-018", |w| {
         let node = w.node("test.NeedsSecret")?;
         let settings = node.get("required_settings").and_then(Value::as_list).unwrap_or_default();
         let listed = settings.iter().any(|setting| setting.as_str() == Some("TEST_SECRET"));
-        ensure!(listed, "test.NeedsSecret requires {:?}, not TEST_SECRET", settings);
+        ensure!(
+            listed,
+            "`required_settings` of test.NeedsSecret is {}, without TEST_SECRET",
+            found(node.get("required_settings"))
+        );
         Ok(())
     }),
     Check::new("DIS-019", |w| while_busy(w, "discover")),
     Check::new("DIS-020", |w| {
         let answer = discover(w)?;
-        let found = answer.get("load_errors");
-        ensure!(found.and_then(Value::as_list).is_some(), "`load_errors` is {:?}", found);
+        let errors = answer.get("load_errors");
+        ensure!(errors.and_then(Value::as_list).is_some(), "`load_errors` is {}", found(errors));
         Ok(())
     }),
 ];
@@ -194,7 +203,13 @@ fn named_and_typed(node: &Map, key: &str) -> Outcome {
     for entry in entries {
         let has_name = entry.get("name").and_then(Value::as_str).is_some_and(|name| !name.is_empty());
         let has_type = entry.get("type").and_then(|kind| kind.get("type")).and_then(Value::as_str).is_some();
-        ensure!(has_name && has_type, "an entry of `{}` of {} lacks a name or a type: {:?}", key, name(node), entry);
+        ensure!(
+            has_name && has_type,
+            "an entry of `{}` of {} lacks a name or a type: {}",
+            key,
+            name(node),
+            json(entry)
+        );
     }
     Ok(())
 }
@@ -230,6 +245,6 @@ pub(super) fn while_busy(w: &mut Worker, kind: &str) -> Outcome {
     w.cancel(&busy);
     let answer = answer?;
     w.terminal(&busy)?;
-    ensure!(answer.kind != "error", "{} is refused while a node runs: {:?}", kind, answer.error());
+    ensure!(answer.kind != "error", "{} is refused while a node runs: {:?}", kind, answer.error().unwrap_or_default());
     Ok(())
 }

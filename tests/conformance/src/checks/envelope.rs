@@ -4,7 +4,7 @@ use millwork_protocol::{Map, map};
 
 use super::framing::traffic;
 use super::raw::{answer_to, request, text, with_id};
-use crate::check::{Because, Check, Outcome, ensure, fail};
+use crate::check::{Because, Check, Outcome, ensure};
 use crate::worker::Worker;
 
 pub(super) const CHECKS: &[Check] = &[
@@ -59,6 +59,7 @@ pub(super) const CHECKS: &[Check] = &[
         Ok(())
     }),
     Check::new("ENV-016", |w| {
+        w.answers("worker.status")?;
         w.send_payload(with_id("worker.status", &[0xc0]));
         w.next_without_id().map(|_| ())
     }),
@@ -67,7 +68,7 @@ pub(super) const CHECKS: &[Check] = &[
 /// The answer comes under exactly this id: one under another is seen as a frame that nobody asked for.
 fn same_id(w: &mut Worker, id: &str) -> Outcome {
     w.send_as("worker.status", id, map! {});
-    let answer = w.terminal(id).map_err(|_| fail(format!("no answer came under the id {id:?}")))?;
+    let answer = w.terminal(id).map_err(|stop| stop.reworded(|_| format!("no answer came under the id {id:?}")))?;
     ensure!(answer.kind == "result", "the request under {:?} was answered with `{}`", id, answer.kind);
     Ok(())
 }

@@ -2,16 +2,16 @@
 
 use millwork_protocol::{Map, Value, map};
 
-use super::common::{echo_blob, error_names, json, node, nothing_more, number_node};
+use super::common::{echo_blob, error_names, found, json, node, nothing_more, number_node};
 use crate::check::{Check, Outcome, ensure, not_applicable};
 use crate::message::Message;
 use crate::worker::Worker;
 
 pub(super) const CHECKS: &[Check] = &[
     Check::new("ERR-001", |w| {
-        for answer in errors(w)? {
-            let text = answer.expect_error()?;
-            ensure!(!text.trim().is_empty(), "the text of an error is empty");
+        for (request, answer) in errors(w)? {
+            let text = error_for(&request, &answer)?;
+            ensure!(!text.trim().is_empty(), "the text of the error is empty where it is asked for {request}");
         }
         Ok(())
     }),
@@ -77,8 +77,8 @@ pub(super) const CHECKS: &[Check] = &[
     Check::new("ERR-031", |w| absent_program(w, "blender")),
 ];
 
-/// Answers to requests that are wrong in several ways.
-fn errors(w: &mut Worker) -> Outcome<Vec<Message>> {
+/// Requests that are wrong in several ways, as one says them, and the answers.
+fn errors(w: &mut Worker) -> Outcome<Vec<(String, Message)>> {
     let mut requests: Vec<(&str, Map)> = vec![
         ("execute", node("no.such.Node", map! {})),
         ("execute", map! {}),
@@ -93,14 +93,20 @@ fn errors(w: &mut Worker) -> Outcome<Vec<Message>> {
             .filter(|(name, _)| w.node(name).is_ok())
             .map(|(name, fields)| ("execute", node(name, fields))),
     );
-    requests.into_iter().map(|(kind, data)| w.call(kind, data)).collect()
+    let said = |kind: &str, data: &Map| format!("{kind} with {}", json(&Value::Map(data.clone())));
+    requests.into_iter().map(|(kind, data)| Ok((said(kind, &data), w.call(kind, data)?))).collect()
+}
+
+/// The text of the error that this has to be.
+fn error_for<'a>(request: &str, answer: &'a Message) -> Outcome<&'a str> {
+    answer.expect_error().map_err(|stop| stop.reworded(|what| format!("{what} to {request}")))
 }
 
 fn optional(w: &mut Worker, key: &str, fits: fn(&Value) -> bool) -> Outcome {
-    for answer in errors(w)? {
-        answer.expect_error()?;
+    for (request, answer) in errors(w)? {
+        error_for(&request, &answer)?;
         let value = answer.data.get(key);
-        ensure!(value.is_none_or(fits), "`{key}` of an error is {}", json(value.unwrap_or(&Value::Nil)));
+        ensure!(value.is_none_or(fits), "`{key}` of the error to {request} is {}", found(value));
     }
     Ok(())
 }

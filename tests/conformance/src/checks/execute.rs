@@ -3,8 +3,8 @@
 use millwork_protocol::{Frame, Map, Value, map};
 
 use super::common::{echo, echoes, error_names, is_number, json, map_in, node, nothing_more, number_node, with};
-use crate::check::{Check, Outcome, ensure, not_applicable};
-use crate::message::Message;
+use crate::check::{Check, Outcome, ensure, fail, not_applicable};
+use crate::message::{Message, shorten};
 use crate::worker::Worker;
 
 pub(super) const CHECKS: &[Check] = &[
@@ -83,9 +83,9 @@ pub(super) const CHECKS: &[Check] = &[
         w.expect_id("");
         w.send_payload(Frame::message("execute", Some(""), &node("no.such.Node", map! {})).to_payload());
         let patience = w.session().patience();
-        let answer = w.try_next(patience);
-        let id = answer.as_ref().map(|answer| answer.id.as_deref());
-        ensure!(matches!(id, Some(None | Some(""))), "the answer to the empty id has the id {id:?}");
+        let Some(answer) = w.try_next(patience) else { return Err(fail("the empty id is not answered")) };
+        let id = answer.id.as_deref().unwrap_or_default();
+        ensure!(id.is_empty(), "the answer to the empty id has the id {id:?}");
         nothing_more(w)
     }),
     Check::fresh("EXE-014", |w| {
@@ -165,9 +165,9 @@ pub(super) const CHECKS: &[Check] = &[
         w.node("test.NeedsSecret")?;
         let data = with(node("test.NeedsSecret", map! {}), "secrets", map! { "TEST_SECRET" => "abc" });
         let answer = w.call("execute", data)?;
-        let digest = answer.output("output")?.as_str();
+        let digest = answer.output("output")?;
         let of_abc = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad";
-        ensure!(digest == Some(of_abc), "the SHA-256 of the secret `abc` came back as {digest:?}");
+        ensure!(digest.as_str() == Some(of_abc), "the SHA-256 of the secret `abc` came back as {}", json(digest));
         Ok(())
     }),
     Check::new("EXE-024", |w| {
@@ -209,7 +209,10 @@ fn outputs_are_declared(w: &mut Worker) -> Outcome {
         let answer = w.execute(node_type, map! {})?;
         answer.expect_kind("result")?;
         let odd = map_in(&answer, "outputs")?.keys().find(|slot| !declared.contains(&slot.as_str()));
-        ensure!(odd.is_none(), "{node_type} has the output {odd:?}, and `discover` lists {declared:?}");
+        if let Some(odd) = odd {
+            let declared = declared.join(", ");
+            return Err(fail(format!("{node_type} has the output `{odd}`, and `discover` lists {declared}")));
+        }
     }
     if seen { Ok(()) } else { Err(not_applicable(format!("the worker has none of {}", nodes.join(", ")))) }
 }
@@ -227,16 +230,17 @@ fn default_is_used(w: &mut Worker, fields: fn(&str) -> Map) -> Outcome {
 }
 
 fn id_returns(w: &mut Worker, id: &str) -> Outcome {
+    w.answers("worker.status")?;
     w.send_as("worker.status", id, map! {});
     let patience = w.session().patience();
-    let answer = w.try_next(patience);
-    let given = answer.and_then(|answer| answer.id);
-    let shown = |id: &str| json(&Value::from(id));
+    let shown = |id: &str| shorten(&format!("{id:?}"), 60);
+    let Some(answer) = w.try_next(patience) else { return Err(fail(format!("{} is not answered", shown(id)))) };
+    let given = answer.id.as_deref();
     ensure!(
-        given.as_deref() == Some(id),
+        given == Some(id),
         "the answer to the id {} has the id {}",
         shown(id),
-        given.as_deref().map_or_else(|| "nil".to_owned(), shown)
+        given.map_or("nil".to_owned(), shown)
     );
     Ok(())
 }

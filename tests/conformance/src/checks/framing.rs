@@ -9,7 +9,7 @@ pub(super) const CHECKS: &[Check] = &[
     Check::standing("FRM-001", traffic),
     Check::standing("FRM-002", traffic),
     Check::new("FRM-003", |w| {
-        w.expect_id("bytewise");
+        w.expect_request("worker.status", "bytewise");
         for byte in status("bytewise") {
             w.raw(vec![byte]);
         }
@@ -19,7 +19,7 @@ pub(super) const CHECKS: &[Check] = &[
     }),
     Check::new("FRM-004", |w| {
         let ids: Vec<String> = (0..20).map(|n| format!("together-{n}")).collect();
-        ids.iter().for_each(|id| w.expect_id(id));
+        ids.iter().for_each(|id| w.expect_request("worker.status", id));
         let all: Vec<u8> = ids.iter().flat_map(|id| status(id)).collect();
         w.raw(all);
         for id in &ids {
@@ -30,7 +30,7 @@ pub(super) const CHECKS: &[Check] = &[
     Check::new("FRM-005", |w| padded(w, 1 << 20)),
     Check::new("FRM-006", |w| padded(w, 16 << 20)),
     Check::new("FRM-007", |w| {
-        w.expect_id("apart");
+        w.expect_request("worker.status", "apart");
         let frame = status("apart");
         let (header, payload) = frame.split_at(4);
         w.raw(header.to_vec());

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use millwork_protocol::{Map, Value, map};
 
-use super::common::{is_number, json, list_in, node, with};
+use super::common::{found, is_number, json, list_in, node, with};
 use crate::check::{Check, Outcome, ensure};
 use crate::session::Session;
 use crate::worker::Worker;
@@ -126,8 +126,9 @@ fn end(w: &mut Worker, job: &str) -> Outcome<bool> {
 }
 
 fn is_about(data: &Map, job: &str) -> Outcome {
-    let id = data.get("job_id").and_then(Value::as_str);
-    ensure!(id == Some(job), "`job_id` of the answer is {id:?}, and the request has {job:?}");
+    let id = data.get("job_id");
+    let same = id.and_then(Value::as_str) == Some(job);
+    ensure!(same, "`job_id` of the answer is {}, and the request has {job:?}", found(id));
     Ok(())
 }
 

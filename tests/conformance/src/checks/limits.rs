@@ -3,6 +3,7 @@
 use millwork_protocol::limits::MAX_FRAME_ENV;
 use millwork_protocol::{Bytes, Map, Value, map};
 
+use super::common::found;
 use super::raw::{request, text};
 use crate::check::{Because, Check, Outcome, ensure};
 use crate::message::Message;
@@ -17,7 +18,13 @@ pub(super) const CHECKS: &[Check] = &[
         let mut w = limited(session)?;
         let answer = w.call("worker.status", Map::new())?;
         let reported = whole(&answer.data, "max_frame_size");
-        ensure!(reported == Some(LIMIT as i64), "with {}={}, max_frame_size is {:?}", MAX_FRAME_ENV, LIMIT, reported);
+        ensure!(
+            reported == Some(LIMIT as i64),
+            "with {}={}, max_frame_size is {}",
+            MAX_FRAME_ENV,
+            LIMIT,
+            found(answer.data.get("max_frame_size"))
+        );
         Ok(())
     }),
     Check::launch("LIM-002", |session| {

@@ -2,7 +2,7 @@
 
 use millwork_protocol::{Map, Value, map};
 
-use super::common::{error_names, json, list_in, payload};
+use super::common::{error_names, found, json, list_in, payload};
 use crate::check::{Check, Outcome, ensure, not_applicable};
 use crate::worker::Worker;
 
@@ -34,8 +34,9 @@ pub(super) const CHECKS: &[Check] = &[
     Check::new("MOD-006", |w| {
         for repo in ["../../x", "/no/such/folder", "a/../../..", ".."] {
             let answer = w.call("models.delete", map! { "repo_id" => repo })?;
-            let deleted = answer.data.get("deleted").and_then(Value::as_bool);
-            ensure!(answer.kind == "error" || deleted == Some(false), "`deleted` for {repo:?} is {deleted:?}");
+            let deleted = answer.data.get("deleted");
+            let kept = deleted.and_then(Value::as_bool) == Some(false);
+            ensure!(answer.kind == "error" || kept, "`deleted` for {repo:?} is {}", found(deleted));
         }
         Ok(())
     }),

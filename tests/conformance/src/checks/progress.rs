@@ -2,7 +2,7 @@
 
 use millwork_protocol::{Value, map};
 
-use super::common::{json, node, nothing_more};
+use super::common::{id_text, json, node, nothing_more};
 use crate::check::{Check, Outcome, ensure, fail, not_applicable};
 use crate::message::Message;
 use crate::worker::Worker;
@@ -15,7 +15,11 @@ pub(super) const CHECKS: &[Check] = &[
         loop {
             let frame = w.next()?;
             if frame.kind == "progress" {
-                ensure!(frame.id.as_deref() == Some(id.as_str()), "a progress of {id:?} has the id {:?}", frame.id);
+                ensure!(
+                    frame.id.as_deref() == Some(id.as_str()),
+                    "a progress of {id:?} has the id {}",
+                    id_text(frame.id.as_deref())
+                );
                 seen += 1;
             }
             if frame.is_terminal() {
@@ -40,13 +44,15 @@ pub(super) const CHECKS: &[Check] = &[
     Check::new("PRG-004", |w| {
         let steps = progress(w, 200)?.iter().map(step).collect::<Outcome<Vec<_>>>()?;
         let back = steps.windows(2).find(|pair| pair[1] < pair[0]);
-        ensure!(back.is_none(), "the progress goes back: {back:?}");
-        Ok(())
+        match back {
+            Some(back) => Err(fail(format!("the progress goes back, from {} to {}", back[0], back[1]))),
+            None => Ok(()),
+        }
     }),
     Check::new("PRG-005", |w| {
         let frames = progress(w, 1000)?;
         let last = frames.last().map(step).transpose()?;
-        ensure!(last == Some(1000.0), "the last progress before the result is {last:?} of 1000");
+        ensure!(last == Some(1000.0), "the last progress before the result is {} of 1000", last.unwrap_or_default());
         Ok(())
     }),
     Check::new("PRG-006", |w| {

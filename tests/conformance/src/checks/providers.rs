@@ -2,7 +2,7 @@
 
 use millwork_protocol::{Bytes, Map, Value, map};
 
-use super::common::{error_names, json, list_in, map_in, noise, nothing_more, payload, same_bytes};
+use super::common::{error_names, found, json, list_in, map_in, noise, nothing_more, payload, same_bytes};
 use crate::check::{Check, Outcome, ensure, fail, not_applicable};
 use crate::message::Message;
 use crate::worker::{Worker, whole};
@@ -41,7 +41,7 @@ pub(super) const CHECKS: &[Check] = &[
     Check::new("PRV-002", |w| {
         for provider in some(w)? {
             let access = provider.get("access").and_then(Value::as_str);
-            ensure!(access == Some("in_process"), "the `access` of a provider is {access:?}");
+            ensure!(access == Some("in_process"), "the `access` of a provider is {}", found(provider.get("access")));
         }
         Ok(())
     }),
@@ -51,7 +51,8 @@ pub(super) const CHECKS: &[Check] = &[
         let count = whole(&status.data, "provider_count");
         ensure!(
             count == i64::try_from(listed).ok(),
-            "`provider_count` is {count:?}, and {listed} providers are listed"
+            "`provider_count` is {}, and {listed} providers are listed",
+            found(status.data.get("provider_count"))
         );
         Ok(())
     }),
@@ -59,8 +60,10 @@ pub(super) const CHECKS: &[Check] = &[
         let mut ids: Vec<String> = some(w)?.iter().filter_map(|p| Some(p.get("id")?.as_str()?.to_owned())).collect();
         ids.sort();
         let twice = ids.windows(2).find(|pair| pair[0] == pair[1]);
-        ensure!(twice.is_none(), "two providers have the same id: {twice:?}");
-        Ok(())
+        match twice {
+            Some(twice) => Err(fail(format!("two providers have the id {:?}", twice[0]))),
+            None => Ok(()),
+        }
     }),
     Check::new("PRV-005", |w| {
         let answer = w.call("provider.dance", map! {})?;
@@ -120,10 +123,11 @@ pub(super) const CHECKS: &[Check] = &[
     Check::new("PRV-011", |w| {
         let answer = ask(w, "generate")?;
         let message = map_in(&answer, "message")?;
-        let role = message.get("role").and_then(Value::as_str);
-        ensure!(role == Some("assistant"), "the message has the role {role:?}");
-        let content = message.get("content").and_then(Value::as_str);
-        ensure!(content == Some("hello there you"), "the content is {content:?}, not the last message's text");
+        let role = message.get("role");
+        ensure!(role.and_then(Value::as_str) == Some("assistant"), "the `role` of the message is {}", found(role));
+        let content = message.get("content");
+        let same = content.and_then(Value::as_str) == Some("hello there you");
+        ensure!(same, "the content is {}, not the last message's text", found(content));
         Ok(())
     }),
     Check::new("PRV-012", |w| {
@@ -207,8 +211,9 @@ pub(super) const CHECKS: &[Check] = &[
         let message = map! { "role" => "user", "content" => vec![part("hello "), part("you")] };
         let data = map! { "provider" => "test", "model" => "test-language", "messages" => vec![message] };
         let answer = w.call("provider.generate", data)?;
-        let content = map_in(&answer, "message")?.get("content").and_then(Value::as_str);
-        ensure!(content == Some("hello you"), "the content is {content:?}, not the text of the parts");
+        let content = map_in(&answer, "message")?.get("content");
+        let same = content.and_then(Value::as_str) == Some("hello you");
+        ensure!(same, "the content is {}, not the text of the parts", found(content));
         Ok(())
     }),
     Check::new("PRV-024", |w| {

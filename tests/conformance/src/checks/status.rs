@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use millwork_protocol::{Map, Value};
 
+use super::common::{found, json};
 use super::discover::while_busy;
 use super::raw::texts;
 use crate::check::{Check, Outcome, ensure, not_applicable};
@@ -18,14 +19,15 @@ pub(super) const CHECKS: &[Check] = &[
     }),
     Check::new("STA-002", |w| {
         let (status, discover) = both(w)?;
-        let versions = (whole(&status, "protocol_version"), whole(&discover, "protocol_version").unwrap_or(1));
-        ensure!(versions.0 == Some(versions.1), "worker.status says {:?}, discover {}", versions.0, versions.1);
+        let (here, there) = (status.get("protocol_version"), whole(&discover, "protocol_version").unwrap_or(1));
+        ensure!(here.and_then(Value::as_i64) == Some(there), "worker.status says {}, discover {}", found(here), there);
         Ok(())
     }),
     Check::new("STA-003", |w| {
         let (status, discover) = both(w)?;
-        let (counted, listed) = (whole(&status, "node_count"), list(&discover, "nodes").len() as i64);
-        ensure!(counted == Some(listed), "node_count is {:?}, and discover lists {}", counted, listed);
+        let (counted, listed) = (status.get("node_count"), list(&discover, "nodes").len() as i64);
+        let same = counted.and_then(Value::as_i64) == Some(listed);
+        ensure!(same, "node_count is {}, and discover lists {}", found(counted), listed);
         Ok(())
     }),
     Check::new("STA-004", |w| {
@@ -41,27 +43,28 @@ pub(super) const CHECKS: &[Check] = &[
     }),
     Check::new("STA-005", |w| {
         let transport = status(w)?.get("transport").cloned().unwrap_or_default();
-        ensure!(transport.as_str() == Some("stdio"), "`transport` is {:?}", transport);
+        ensure!(transport.as_str() == Some("stdio"), "`transport` is {}", json(&transport));
         Ok(())
     }),
     Check::new("STA-006", |w| {
         let size = status(w)?.get("max_frame_size").cloned().unwrap_or_default();
-        ensure!(size.as_f64().is_some_and(|size| size > 0.0), "`max_frame_size` is {:?}", size);
+        ensure!(size.as_f64().is_some_and(|size| size > 0.0), "`max_frame_size` is {}", json(&size));
         Ok(())
     }),
     Check::new("STA-007", |w| {
         let (status, discover) = both(w)?;
-        let here = status.get("load_errors").and_then(Value::as_list);
-        let there = list(&discover, "load_errors");
-        ensure!(here == Some(there), "worker.status has {:?}, discover {:?}", here, there);
+        let (here, there) = (status.get("load_errors"), discover.get("load_errors"));
+        let same = here.and_then(Value::as_list) == Some(list(&discover, "load_errors"));
+        ensure!(same, "`load_errors` of worker.status is {}, of discover {}", found(here), found(there));
         Ok(())
     }),
     Check::new("STA-008", |w| {
-        let counted = whole(&status(w)?, "provider_count");
+        let counted = status(w)?.get("provider_count").cloned();
         let answer = w.call("provider.list", Map::new())?;
         answer.expect_kind("result")?;
         let listed = list(&answer.data, "providers").len() as i64;
-        ensure!(counted == Some(listed), "provider_count is {:?}, and provider.list names {}", counted, listed);
+        let same = counted.as_ref().and_then(Value::as_i64) == Some(listed);
+        ensure!(same, "provider_count is {}, and provider.list names {}", found(counted.as_ref()), listed);
         Ok(())
     }),
     Check::new("STA-009", |w| while_busy(w, "worker.status")),
@@ -69,15 +72,16 @@ pub(super) const CHECKS: &[Check] = &[
         let status = status(w)?;
         for key in ["comfy", "blender"] {
             let enabled = status.get(key).and_then(|value| value.get("enabled")).and_then(Value::as_bool);
-            ensure!(enabled.is_some(), "`{}` is {:?}", key, status.get(key));
+            ensure!(enabled.is_some(), "`{}` is {}", key, found(status.get(key)));
         }
         Ok(())
     }),
     Check::new("STA-011", |w| {
         let status = status(w)?;
-        let found = status.get("model_prepare_backends");
-        let fine = found.and_then(Value::as_list).is_some_and(|list| list.iter().all(|name| name.as_str().is_some()));
-        ensure!(fine, "`model_prepare_backends` is {:?}", found);
+        let backends = status.get("model_prepare_backends");
+        let names = backends.and_then(Value::as_list);
+        let fine = names.is_some_and(|names| names.iter().all(|name| name.as_str().is_some()));
+        ensure!(fine, "`model_prepare_backends` is {}", found(backends));
         Ok(())
     }),
 ];

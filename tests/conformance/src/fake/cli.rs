@@ -2,6 +2,7 @@
 
 use std::cmp::Reverse;
 use std::io::{self, Write};
+use std::num::NonZeroU64;
 use std::process;
 use std::thread;
 use std::time::Duration;
@@ -28,11 +29,11 @@ Point your host at such a command. The worker has the nodes fake.Echo, fake.Slee
 everything right but the one thing. docs/fake-worker.md has every scenario and what a good host does.")]
 pub struct Args {
     /// What it does wrong; --list has the names.
-    #[arg(long, value_name = "NAME", required_unless_present = "list", env = "MILLWORK_FAKE_SCENARIO")]
+    #[arg(long, value_name = "NAME", env = "MILLWORK_FAKE_SCENARIO")]
     scenario: Option<String>,
     /// At which `execute` or `execute.stream` it happens, counted from 1.
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
-    after: Option<u64>,
+    #[arg(long, value_name = "N", value_parser = |text: &str| text.parse::<NonZeroU64>().map_err(|_| "a whole number from 1"))]
+    after: Option<NonZeroU64>,
     /// It ends after so many seconds whatever its scenario is, so that none is left behind for ever.
     #[arg(long, value_name = "SECONDS", default_value_t = 600)]
     lifetime: u64,
@@ -51,6 +52,9 @@ pub struct Args {
 #[derive(Debug, Error)]
 #[non_exhaustive]
 pub enum FakeError {
+    /// No scenario is named.
+    #[error("say what it does wrong: --scenario NAME; --list has the names")]
+    NoScenario,
     /// No scenario has this name.
     #[error("there is no scenario {name:?};{} --list has them all", closest.map(|name| format!(" did you mean {name}?")).unwrap_or_default())]
     UnknownScenario {
@@ -78,7 +82,7 @@ pub fn run(args: &Args) -> Result<(), FakeError> {
         let _ = io::stdout().lock().write_all(text.as_bytes());
         return Ok(());
     }
-    let name = args.scenario.as_deref().unwrap_or_default();
+    let name = args.scenario.as_deref().ok_or(FakeError::NoScenario)?;
     let scenario =
         find(name).ok_or_else(|| FakeError::UnknownScenario { name: name.to_owned(), closest: closest(name) })?;
     if args.after.is_some() && !scenario.counts_requests() {
@@ -92,7 +96,7 @@ fn be(scenario: &'static Scenario, args: &Args) -> io::Result<()> {
     let lifetime = Duration::from_secs(args.lifetime);
     let limits = Limits::from_values(env(MAX_FRAME_ENV).as_deref(), env(BLOB_CHUNK_ENV).as_deref());
     let (stdin, stdout) = pipes::take()?;
-    let worker = Worker::new(scenario, args.after.unwrap_or(1), limits, stdout);
+    let worker = Worker::new(scenario, args.after.map_or(1, NonZeroU64::get), limits, stdout);
     thread::Builder::new().name("lifetime".to_owned()).spawn(move || {
         thread::sleep(lifetime);
         process::exit(3);

@@ -61,6 +61,12 @@ pub struct Finding {
     pub file: Result<PathBuf, String>,
 }
 
+/// Whether this worker can be fuzzed: one that answers nothing plain could not be seen to be well.
+#[must_use]
+pub fn can_fuzz(session: &Session) -> bool {
+    session.facts().is_none_or(|facts| facts.unanswered.iter().all(|plain| plain.kind != "worker.status"))
+}
+
 /// Goes on until the time is over, or something is found. `progress` is told how many frames went out.
 pub fn run(session: &Session, options: &Options, progress: &mut dyn FnMut(u64)) -> Fuzzed {
     let end = Instant::now() + options.time;

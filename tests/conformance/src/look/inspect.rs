@@ -241,5 +241,5 @@ impl Viewer {
 }
 
 fn in_file<T>(path: &Path, result: io::Result<T>) -> Result<T, LookError> {
-    result.map_err(|source| LookError::File { path: path.to_owned(), source })
+    result.map_err(|source| LookError::Unwritable { path: path.to_owned(), source })
 }

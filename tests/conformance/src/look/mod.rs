@@ -28,16 +28,24 @@ pub enum LookError {
         /// The system's answer.
         source: io::Error,
     },
-    /// A file cannot be read or written.
-    #[error("{}: {source}", path.display())]
-    File {
+    /// A recording cannot be read.
+    #[error("cannot read {}: {source}", path.display())]
+    Unreadable {
+        /// The file.
+        path: PathBuf,
+        /// The system's answer.
+        source: io::Error,
+    },
+    /// A recording or a timeline cannot be written.
+    #[error("cannot write {}: {source}", path.display())]
+    Unwritable {
         /// The file.
         path: PathBuf,
         /// The system's answer.
         source: io::Error,
     },
     /// A line of a recording is none.
-    #[error("{}:{line}: {text}", path.display())]
+    #[error("{} is no recording: line {line}: {text}", path.display())]
     NotARecording {
         /// The file.
         path: PathBuf,
@@ -49,4 +57,24 @@ pub enum LookError {
     /// The system gives no pipes or threads.
     #[error("cannot start: {0}")]
     Io(#[from] io::Error),
+}
+
+impl LookError {
+    /// What to do about it.
+    #[must_use]
+    pub fn hint(&self) -> Option<&'static str> {
+        match self {
+            Self::NotStarted { .. } => {
+                Some("after `--` stands what you would type in a terminal; a path where it is not on the PATH")
+            }
+            Self::NotARecording { .. } => Some("`millwork inspect --record FILE -- COMMAND` writes one"),
+            Self::Unreadable { .. } | Self::Unwritable { .. } | Self::Io(_) => None,
+        }
+    }
+
+    /// Whether the command line names a file that is not what it should be; else it is about the worker.
+    #[must_use]
+    pub fn is_about_a_file(&self) -> bool {
+        matches!(self, Self::Unreadable { .. } | Self::Unwritable { .. } | Self::NotARecording { .. })
+    }
 }

@@ -72,7 +72,7 @@ pub(super) struct Recording {
 
 /// Reads a recording.
 pub(super) fn read(path: &Path) -> Result<Recording, LookError> {
-    let unreadable = |source| LookError::File { path: path.to_owned(), source };
+    let unreadable = |source| LookError::Unreadable { path: path.to_owned(), source };
     let wrong = |line: usize, text: String| LookError::NotARecording { path: path.to_owned(), line, text };
     let file = File::open(path).map_err(unreadable)?;
     let mut recording: Option<Recording> = None;
@@ -88,10 +88,7 @@ pub(super) fn read(path: &Path) -> Result<Recording, LookError> {
                 recording = Some(Recording { has_hashed_blobs, frames: Vec::new() });
             }
             None => {
-                return Err(wrong(
-                    index + 1,
-                    "not a recording: `millwork inspect --record FILE` writes one".to_owned(),
-                ));
+                return Err(wrong(index + 1, "the first one has to say so".to_owned()));
             }
             Some(_) if json.get("note").is_some() => {}
             Some(recording) => recording.frames.push(frame(&json).map_err(|text| wrong(index + 1, text))?),
@@ -139,8 +136,8 @@ mod tests {
         let mut file = tempfile::NamedTempFile::new().unwrap();
         file.write_all(b"{\"millwork_recording\":1}\n{\"from\":\"moon\"}\n").unwrap();
         let text = read(file.path()).unwrap_err().to_string();
-        assert!(text.ends_with(":2: `from` must be \"host\" or \"worker\""), "{text}");
+        assert!(text.ends_with("is no recording: line 2: `from` must be \"host\" or \"worker\""), "{text}");
         let text = read(Path::new("/no/such/file")).unwrap_err().to_string();
-        assert!(text.starts_with("/no/such/file: "), "{text}");
+        assert!(text.starts_with("cannot read /no/such/file: "), "{text}");
     }
 }

@@ -5,7 +5,7 @@
 use std::collections::{BTreeMap, HashSet};
 use std::io::{self, Read, Write};
 use std::path::PathBuf;
-use std::process::{Child, ChildStdout, Command, Stdio};
+use std::process::{Child, ChildStdout, Command, ExitStatus, Stdio};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -16,6 +16,7 @@ use super::LookError;
 use super::recording::{self, Recording};
 use super::redact::{Redactor, Shown};
 use super::tap::Side;
+use crate::peer::exit_text;
 
 /// How long a worker may take to end once its input has.
 const END: Duration = Duration::from_secs(5);
@@ -54,8 +55,12 @@ pub fn run(args: &Args) -> Result<u8, LookError> {
     let then = by_request(recorded.map(|frame| redactor.frame(&frame.payload)));
     let mut child = start(&args.command)?;
     let played = play(&mut child, &recording, &mut redactor, Duration::from_secs(args.timeout));
-    end(&mut child);
+    let status = end(&mut child);
     let (answers, stopped) = played?;
+    let stopped = stopped.map(|stopped| match (stopped, status) {
+        (Stopped::Ended(what), Some(status)) => format!("{what} ({})", exit_text(status)),
+        (Stopped::Ended(what) | Stopped::Other(what), _) => what,
+    });
     let (text, is_same) = report(&then, &by_request(answers.into_iter()), stopped);
     // A reader that has gone wants no more.
     let _ = io::stdout().lock().write_all(text.as_bytes());
@@ -70,15 +75,27 @@ fn start(command: &[String]) -> Result<Child, LookError> {
     command.spawn().map_err(|source| LookError::NotStarted { command: program.to_owned(), source })
 }
 
-/// Closes nothing but waits, then kills: input has been closed by whoever wrote it.
-fn end(child: &mut Child) {
+/// Closes nothing but waits, then kills: input has been closed by whoever wrote it. Gives how it ended by itself.
+fn end(child: &mut Child) -> Option<ExitStatus> {
     let until = Instant::now() + END;
-    while matches!(child.try_wait(), Ok(None)) && Instant::now() < until {
-        thread::sleep(Duration::from_millis(10));
+    loop {
+        match child.try_wait() {
+            Ok(None) if Instant::now() < until => thread::sleep(Duration::from_millis(10)),
+            Ok(Some(status)) => return Some(status),
+            _ => break,
+        }
     }
     // Of one that has gone, neither does anything.
     let _ = child.kill();
     let _ = child.wait();
+    None
+}
+
+/// Why no more answers were waited for.
+enum Stopped {
+    /// The worker has gone.
+    Ended(String),
+    Other(String),
 }
 
 /// Sends what the host sent. The frames that came, and why no more were waited for.
@@ -87,7 +104,7 @@ fn play(
     recording: &Recording,
     redactor: &mut Redactor,
     timeout: Duration,
-) -> Result<(Vec<Shown>, Option<String>), LookError> {
+) -> Result<(Vec<Shown>, Option<Stopped>), LookError> {
     let (Some(stdin), Some(stdout)) = (child.stdin.take(), child.stdout.take()) else {
         return Err(io::Error::other("the worker has no pipes").into());
     };
@@ -129,17 +146,18 @@ struct Answers<'a> {
 
 impl Answers<'_> {
     /// Takes frames until this request has ended; why it has not, where that is so.
-    fn wait_for(&mut self, id: &str) -> Option<String> {
+    fn wait_for(&mut self, id: &str) -> Option<Stopped> {
         let until = Instant::now() + self.timeout;
         while !self.ended.remove(id) {
             match self.frames.recv_timeout(until.saturating_duration_since(Instant::now())) {
                 Ok(Ok(payload)) => self.take(&payload),
-                Ok(Err(problem)) => return Some(problem),
+                Ok(Err(problem)) => return Some(Stopped::Other(problem)),
                 Err(RecvTimeoutError::Timeout) => {
-                    return Some(format!("{id} was not answered within {} s", self.timeout.as_secs()));
+                    let what = format!("{id} was not answered within {} s", self.timeout.as_secs());
+                    return Some(Stopped::Other(what));
                 }
                 Err(RecvTimeoutError::Disconnected) => {
-                    return Some(format!("the worker ended before it answered {id}"));
+                    return Some(Stopped::Ended(format!("the worker ended before it answered {id}")));
                 }
             }
         }
@@ -203,8 +221,13 @@ fn report(then: &BTreeMap<String, Frames>, now: &BTreeMap<String, Frames>, stopp
     let mut text = String::new();
     let none = Frames::new();
     let ids: std::collections::BTreeSet<&String> = then.keys().chain(now.keys()).collect();
-    let mut different = 0;
+    let (mut different, mut unreached) = (0, 0);
     for id in &ids {
+        // What was not sent any more, or had no time to end, is no difference.
+        if stopped.is_some() && !now.contains_key(*id) {
+            unreached += 1;
+            continue;
+        }
         let found = difference_of(then.get(*id).unwrap_or(&none), now.get(*id).unwrap_or(&none));
         if let Some(found) = found {
             different += 1;
@@ -215,7 +238,12 @@ fn report(then: &BTreeMap<String, Frames>, now: &BTreeMap<String, Frames>, stopp
     if let Some(stopped) = &stopped {
         text += &format!("stopped: {stopped}\n");
     }
-    text += &format!("{} requests, {} the same, {different} different\n", ids.len(), ids.len() - different);
+    let same = ids.len() - different - unreached;
+    text += &format!("{} requests, {same} the same, {different} different", ids.len());
+    if unreached > 0 {
+        text += &format!(", {unreached} without an answer when it stopped");
+    }
+    text.push('\n');
     (text, different == 0 && stopped.is_none())
 }
 

@@ -6,7 +6,7 @@ mod junit;
 mod table;
 
 pub use fuzz::{fuzz_json, fuzz_text};
-pub use json::json;
+pub use json::{json, requirements_json};
 pub use junit::junit;
 pub use table::{requirements, summary, text};
 

@@ -35,6 +35,10 @@ pub fn text(report: &Report, known: &Known) -> String {
         };
         text += &story_text(word, one.requirement, story, known.reason(&one.requirement.id));
     }
+    let unchecked = known.unchecked(report);
+    if !unchecked.is_empty() {
+        let _ = writeln!(text, "\nKnown failures that were not checked: {}", unchecked.join(" "));
+    }
     text + "\n" + &summary(report, known)
 }
 
@@ -121,7 +125,10 @@ fn reasons(report: &Report) -> BTreeMap<&str, Vec<&str>> {
 
 fn story_text(word: &str, requirement: &Requirement, story: &Story, known: Option<&str>) -> String {
     let mut text = format!("\n{word} {} ({}, {})\n", requirement.id, requirement.level, requirement.section);
-    let mut say = |name: &str, what: &str| _ = writeln!(text, "  {name:<9} {what}");
+    let mut say = |name: &str, what: &str| {
+        // Further lines, such as the end of a stderr, stand below the first.
+        _ = writeln!(text, "  {name:<9} {}", what.replace('\n', "\n              | "));
+    };
     say("rule", &requirement.text);
     say("seen", &story.what);
     if let Some(cause) = &story.cause {
