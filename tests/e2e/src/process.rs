@@ -76,6 +76,18 @@ pub fn repository() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../..").canonicalize().expect("the repository is there")
 }
 
+/// Starts a worker behind one that passes its frames on, with its stderr shown.
+///
+/// # Panics
+/// Where it does not start.
+#[must_use]
+pub fn start_behind_shim(command: &[OsString]) -> Child {
+    let (program, arguments) = command.split_first().expect("a command has a program");
+    let mut command = Command::new(program);
+    command.args(arguments).stdin(Stdio::piped()).stdout(Stdio::piped());
+    command.spawn().unwrap_or_else(|error| panic!("{command:?} does not start: {error}"))
+}
+
 /// A program to be started.
 #[derive(Debug)]
 pub struct Launch {
@@ -184,6 +196,17 @@ impl Launch {
             (child.stdin, child.stdout) = (Some(input.into()), Some(output.into()));
         }
         Peer::new(child, self.mark, self.folder)
+    }
+
+    /// Starts it on three pipes, in the caller's hands.
+    ///
+    /// # Panics
+    /// Where it does not start.
+    #[must_use]
+    pub fn start_piped(mut self) -> (Child, TempDir) {
+        self.command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let child = self.spawn();
+        (child, self.folder)
     }
 
     /// Runs it to its end without input.
