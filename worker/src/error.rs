@@ -100,6 +100,12 @@ impl Error {
         self.0.retryable.unwrap_or_else(|| self.0.kind.is_retryable())
     }
 
+    /// The same with its texts changed.
+    pub(crate) fn blotted(&self, blot: impl Fn(&str) -> String) -> Self {
+        let (message, traceback) = (blot(&self.0.message), self.0.traceback.as_deref().map(&blot));
+        Self(Box::new(Inner { message, traceback, ..(*self.0).clone() }))
+    }
+
     pub(crate) fn parts(&self) -> (&ErrorKind, &str, Option<&str>) {
         (&self.0.kind, &self.0.message, self.0.traceback.as_deref())
     }

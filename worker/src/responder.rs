@@ -1,7 +1,7 @@
 //! One request's voice: interim frames while it works, then exactly one terminal frame, whatever happens.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
 
 use millwork_protocol::message::{ErrorData, ErrorKind};
 use millwork_protocol::{Frame, Map};
@@ -25,15 +25,45 @@ pub(crate) struct Voice {
     id: Option<Arc<str>>,
     output: Arc<Output>,
     answered: Arc<AtomicBool>,
+    /// What its errors must not say.
+    secrets: Arc<OnceLock<Vec<String>>>,
 }
+
+/// Shorter ones would blot out words that are none.
+const SHORTEST_SECRET: usize = 6;
 
 impl Voice {
     pub(crate) fn new(id: Option<Arc<str>>, output: Arc<Output>) -> Self {
-        Self { id, output, answered: Arc::default() }
+        Self { id, output, answered: Arc::default(), secrets: Arc::default() }
+    }
+
+    /// Keeps these out of the errors of this request: a library may quote the URL or the header that it failed with.
+    pub(crate) fn keep_secret<'a>(&self, secrets: impl Iterator<Item = &'a String>) {
+        let mut secrets: Vec<String> = secrets.filter(|secret| secret.len() >= SHORTEST_SECRET).cloned().collect();
+        if !secrets.is_empty() {
+            // The longest first: one may begin with another.
+            secrets.sort_by_key(|secret| std::cmp::Reverse(secret.len()));
+            // A request brings its secrets once.
+            let _ = self.secrets.set(secrets);
+        }
+    }
+
+    /// The text without the secrets of this request.
+    pub(crate) fn blot(&self, text: &str) -> String {
+        let secrets = self.secrets.get().map(Vec::as_slice).unwrap_or_default();
+        secrets.iter().fold(text.to_owned(), |text, secret| text.replace(secret.as_str(), "***"))
     }
 
     pub(crate) fn id(&self) -> Option<&str> {
         self.id.as_deref()
+    }
+
+    fn error_frame(&self, error: &Error) -> Frame {
+        if self.secrets.get().is_none() {
+            error_frame(self.id(), error)
+        } else {
+            error_frame(self.id(), &error.blotted(|text| self.blot(text)))
+        }
     }
 
     fn terminal(&self, frame: Frame) {
@@ -44,11 +74,11 @@ impl Voice {
 
     /// The terminal frame for a failure, unless there was one.
     pub(crate) fn fail(&self, error: &Error) {
-        self.terminal(error_frame(self.id(), error));
+        self.terminal(self.error_frame(error));
     }
 }
 
-/// The frame of type `error`.
+/// The frame of type `error` of a request that has not begun.
 pub(crate) fn error_frame(id: Option<&str>, error: &Error) -> Frame {
     let (kind, message, traceback) = error.parts();
     let mut data = ErrorData::new(kind.clone(), message);
@@ -79,7 +109,7 @@ impl Responder {
 
     /// Sends `error`.
     pub(crate) fn fail(self, error: &Error) {
-        let frame = error_frame(self.voice.id(), error);
+        let frame = self.voice.error_frame(error);
         self.end(frame);
     }
 

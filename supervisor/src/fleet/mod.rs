@@ -2,6 +2,7 @@
 //!
 //! A frame is read, routed and written on within one poll, without a task or a channel in between.
 
+mod blot;
 mod clients;
 mod host;
 mod run;

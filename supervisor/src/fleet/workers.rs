@@ -6,6 +6,7 @@ use std::task::{Context, Poll};
 use millwork_protocol::{Frame, FrameEvent};
 
 use super::Fleet;
+use super::blot;
 use crate::core::{Event, WorkerId};
 use crate::link::Link;
 use crate::process::{self, Child, Notice, Order, ProcessGroup};
@@ -162,7 +163,10 @@ impl Fleet {
         self.reading = Some(worker);
         while let Some(event) = self.link(worker).and_then(Link::next_event) {
             match event {
-                FrameEvent::Frame(payload) => self.handle(Event::Frame { worker, run, payload }),
+                FrameEvent::Frame(payload) => {
+                    let payload = blot::blotted(payload, &self.secrets);
+                    self.handle(Event::Frame { worker, run, payload });
+                }
                 FrameEvent::Oversized { claimed, max, head } => {
                     // Its stream cannot be understood from here on.
                     if let Some(link) = self.link(worker) {

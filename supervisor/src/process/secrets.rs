@@ -65,6 +65,11 @@ impl Secrets {
         }
     }
 
+    /// Whether there are none.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.0.read().finder.is_none()
+    }
+
     /// The line with every secret blotted out.
     pub(crate) fn redact<'a>(&self, line: &'a [u8]) -> Cow<'a, [u8]> {
         let known = self.0.read();

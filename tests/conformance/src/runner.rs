@@ -10,6 +10,7 @@ use serde::Serialize;
 use crate::check::{Check, Failure, Outcome, Run, Stop};
 use crate::checks;
 use crate::diagnose::{self, NoWorker, Start};
+use crate::message::Message;
 use crate::peer::Launch;
 use crate::requirement::{self, Level, Requirement};
 use crate::session::{Facts, PATIENCE, PROBES, Session, Violation};
@@ -235,16 +236,27 @@ fn probe(session: &Session, protocol: Option<u32>) -> Result<Facts, NoWorker> {
         Err(error) => return Err(NoWorker::not_started(&command, &error)),
     };
     // Frames that are sent early wait in the pipe: one that never says READY may still be a worker.
-    let sent = PROBES.map(|plain| (plain, worker.send(plain.kind, Map::new())));
+    let [plain_discover, others @ ..] = PROBES;
+    let discover = worker.send(plain_discover.kind, Map::new());
     let start = diagnose::await_start(&mut worker, session);
     if matches!(start, Start::Foreign | Start::Silent) || worker.ended_early() {
         return Err(diagnose::diagnose(&command, &mut worker, session));
     }
-    // They have the same time together: what is left out is left out.
+    // One after the other: what comes of several at once is for the checks.
+    let mut unanswered = Vec::new();
+    let mut note = |plain, answer: Outcome<Message>| match answer {
+        Ok(answer) => answer.data,
+        Err(_) => {
+            unanswered.push(plain);
+            Map::new()
+        }
+    };
     session.begin("probe", PATIENCE);
-    let answers = sent.map(|(plain, id)| (plain, worker.terminal(&id).ok()));
-    let unanswered = answers.iter().filter(|(_, answer)| answer.is_none()).map(|(plain, _)| *plain).collect();
-    let [discover, status, providers] = answers.map(|(_, answer)| answer.map(|answer| answer.data).unwrap_or_default());
+    let discover = note(plain_discover, worker.terminal(&discover));
+    let [status, providers] = others.map(|plain| {
+        session.begin("probe", PATIENCE);
+        note(plain, worker.call(plain.kind, Map::new()))
+    });
     let says_ready = start == Start::Ready;
     if !discover.contains_key("nodes") && !says_ready {
         return Err(diagnose::diagnose(&command, &mut worker, session));

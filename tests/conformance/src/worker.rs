@@ -348,7 +348,7 @@ impl Worker {
                 break;
             }
         }
-        self.inbox.iter().any(|message| message.kind == "worker.status")
+        self.inbox.iter().any(|message| message.kind == "discover" && message.data.is_empty())
     }
 
     /// Whether every request that was sent has its end, so that the next check can use this worker.

@@ -180,7 +180,7 @@ impl Shared {
             Ok(Ok(data)) => responder.finish(&data),
             Ok(Err(error)) => responder.fail(&error),
             Err(panic) => {
-                tracing::error!(panic = panic.message, "a node panicked");
+                tracing::error!(panic = responder.voice().blot(&panic.message), "a node panicked");
                 responder.fail(
                     &Error::new(ErrorKind::Panic, format!("panicked: {}", panic.message)).traceback(panic.backtrace),
                 );
@@ -207,6 +207,7 @@ impl Shared {
         identity: Identity,
         secrets: indexmap::IndexMap<String, String>,
     ) -> Context {
+        responder.voice().keep_secret(secrets.values());
         Context {
             request_id: responder.voice().id().unwrap_or_default().to_owned(),
             identity,

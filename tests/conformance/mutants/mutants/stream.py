@@ -124,7 +124,7 @@ class FramesTorn(Worker):
     def write(self, data):
         super().write(data[:4])
         self.writing.release()
-        threading.Event().wait(0.002)
+        threading.Event().wait(0.02)
         self.writing.acquire()
         super().write(data[4:])
 

@@ -43,6 +43,8 @@ pub(crate) struct Load {
     /// Bytes of the blobs under way.
     bytes: usize,
     most_bytes: usize,
+    /// Neither streams nor blobs.
+    small: bool,
     pub(crate) tally: Tally,
 }
 
@@ -54,7 +56,13 @@ const BYTES_UNDER_WAY: usize = 48 << 20;
 impl Load {
     /// With blobs of up to so many bytes.
     pub(crate) fn new(seed: u64, most_bytes: usize) -> Self {
-        Self { random: Random::new(seed), due: HashMap::new(), bytes: 0, most_bytes, tally: Tally::default() }
+        let random = Random::new(seed);
+        Self { random, due: HashMap::new(), bytes: 0, most_bytes, small: false, tally: Tally::default() }
+    }
+
+    /// Without streams and blobs.
+    pub(crate) fn small(seed: u64) -> Self {
+        Self { small: true, ..Self::new(seed, 0) }
     }
 
     pub(crate) fn under_way(&self) -> usize {
@@ -63,9 +71,9 @@ impl Load {
 
     /// Sends one more request.
     pub(crate) fn send(&mut self, host: &mut Host) {
-        let (kind, request, due) = match self.random.below(100) {
+        let (kind, request, due) = match self.random.below(if self.small { 75 } else { 100 }) {
             0..60 => {
-                let len = self.random.below(2_000) as usize;
+                let len = self.random.below(if self.small { 100 } else { 2_000 }) as usize;
                 let text = format!("{:016x}{}", self.random.next(), "·".repeat(len / 2));
                 let value = Value::Map(map! { "text" => text, "n" => i64::from(self.random.next() as u32) });
                 ("execute", Request::node("test.Echo").field("value", value.clone()), Due::Value(value))

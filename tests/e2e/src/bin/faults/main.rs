@@ -12,14 +12,18 @@
 
 mod cancel;
 mod chaos;
+mod crash_loop;
 mod death;
 mod faults;
 mod host;
+mod host_death;
 mod load;
 mod overload;
 mod random;
 mod report;
+mod secrets;
 mod shim;
+mod soak;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -61,8 +65,16 @@ impl Settings {
 
 type Scenario = fn(&Settings) -> Vec<Row>;
 
-const SCENARIOS: &[(&str, Scenario)] =
-    &[("death", death::run), ("cancel", cancel::run), ("overload", overload::run), ("chaos", chaos::run)];
+const SCENARIOS: &[(&str, Scenario)] = &[
+    ("chaos", chaos::run),
+    ("host-death", host_death::run),
+    ("cancel", cancel::run),
+    ("death", death::run),
+    ("crash-loop", crash_loop::run),
+    ("overload", overload::run),
+    ("secrets", secrets::run),
+    ("soak", soak::run),
+];
 
 fn main() -> ExitCode {
     let settings = Settings::parse();
