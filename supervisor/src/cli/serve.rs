@@ -24,6 +24,9 @@ pub(crate) struct Args {
     /// Answer `GET /metrics` for Prometheus there: 127.0.0.1:9464, or unix:PATH.
     #[arg(long, value_name = "ADDRESS")]
     metrics: Option<String>,
+    /// Send a span for each request to this OpenTelemetry collector: http://localhost:4318.
+    #[arg(long, value_name = "URL")]
+    otlp: Option<String>,
     #[command(flatten)]
     fleet: fleet::Args,
 }
@@ -35,6 +38,7 @@ pub(crate) fn run(args: &Args) -> Outcome {
     let mut fleet = args.fleet.clone();
     fleet.set("events", args.events.as_deref());
     fleet.set("metrics", args.metrics.as_deref());
+    fleet.set("otlp", args.otlp.as_deref());
     let (config, files) = (fleet.config()?, fleet.files());
     let again = move || fleet.config().map_err(|failure| failure.message().to_owned());
     Ok(millwork::serve::stdio_reloading(config, log::of_server(), &files, again)?)

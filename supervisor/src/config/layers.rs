@@ -15,7 +15,7 @@ use super::{Config, ConfigError, StockConfig, WorkerConfig};
 const FILE_NAME: &str = "millwork.toml";
 
 /// The settings that a variable can hold, `MILLWORK_` and the name in capitals with `_` for the point.
-const ENVIRONMENT: [&str; 30] = [
+const ENVIRONMENT: [&str; 31] = [
     "max_in_flight",
     "max_queued",
     "max_queued_bytes",
@@ -29,6 +29,7 @@ const ENVIRONMENT: [&str; 30] = [
     "health_timeout_ms",
     "events",
     "metrics",
+    "otlp",
     "restart.backoff_ms",
     "restart.max_backoff_ms",
     "restart.max_crashes",

@@ -27,6 +27,8 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
+use crate::observe::Collector;
+
 pub use contain::LimitsConfig;
 pub use layers::{Loaded, Origin, Overrides, Setting};
 pub(crate) use pool::MOST_IN_A_POOL;
@@ -64,6 +66,8 @@ pub struct Config {
     /// Where `serve` answers with its figures, for Prometheus: `127.0.0.1:9464`, or `unix:` and a path; nowhere where it is
     /// empty.
     pub metrics: String,
+    /// The OpenTelemetry collector that `serve` sends spans to, such as `http://localhost:4318`; none where it is empty.
+    pub otlp: String,
     /// When a worker that keeps crashing is started again, and when no longer.
     pub restart: RestartConfig,
     /// The worker that is used where `worker` lists none.
@@ -89,6 +93,7 @@ impl Default for Config {
             health_timeout_ms: 20_000,
             events: String::new(),
             metrics: String::new(),
+            otlp: String::new(),
             restart: RestartConfig::default(),
             stock: StockConfig::default(),
             workers: Vec::new(),
@@ -324,6 +329,11 @@ impl Config {
         Ok(vec![self.stock.worker(&program.to_string_lossy())])
     }
 
+    /// Where spans go; nothing where they go nowhere.
+    pub(crate) fn collector(&self) -> Result<Option<Collector>, String> {
+        (!self.otlp.is_empty()).then(|| Collector::parse(&self.otlp)).transpose()
+    }
+
     /// Where figures are answered; nothing where they are not.
     pub(crate) fn metrics_address(&self) -> Result<Option<MetricsAddress>, String> {
         match (self.metrics.as_str(), self.metrics.strip_prefix("unix:")) {
@@ -356,6 +366,9 @@ impl Config {
         }
         if let Err(problem) = self.metrics_address() {
             return Err(("metrics".to_owned(), problem));
+        }
+        if let Err(problem) = self.collector() {
+            return Err(("otlp".to_owned(), problem));
         }
         let in_pool = |name: &String| self.workers.iter().filter(|other| other.pool.as_ref() == Some(name)).count();
         for (index, worker) in self.workers.iter().enumerate() {

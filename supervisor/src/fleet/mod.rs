@@ -22,7 +22,7 @@ use crate::client::{Command, Progress, WorkerChange};
 use crate::config::{Config, WorkerConfig};
 use crate::core::{Answer, Core, GroupPolicy, Millis, Policy, WorkerId};
 use crate::error::Error;
-use crate::observe::{Events, Question};
+use crate::observe::{Events, Question, Spans};
 use crate::process::{Log, Notice, Secrets, Spawner, declared_secrets};
 use crate::spare::Spare;
 
@@ -46,6 +46,7 @@ pub(crate) struct Fleet {
     /// Those who ask how it is.
     questions: Option<mpsc::UnboundedReceiver<Question>>,
     events: Events,
+    spans: Spans,
     reload: Option<Reload>,
     limits: Limits,
     log: Log,
@@ -75,6 +76,9 @@ impl Fleet {
             .map_err(Error::io("start a thread for processes"))?;
         let events =
             Events::open(&config.events, secrets.clone()).map_err(Error::io("write to the file of `events`"))?;
+        let collector =
+            config.collector().map_err(|text| crate::config::ConfigError::invalid("otlp".to_owned(), text))?;
+        let spans = Spans::to(collector).map_err(Error::io("start a thread for spans"))?;
         let epoch = Instant::now();
         let spare = host.as_ref().map(|host| host.link.spare().clone()).unwrap_or_default();
         Ok(Self {
@@ -88,6 +92,7 @@ impl Fleet {
             clients,
             questions: None,
             events,
+            spans,
             reload: None,
             limits,
             log,

@@ -107,9 +107,11 @@ impl Fleet {
             changes.added.push(GroupPolicy::new(&spec, &config));
             self.specs.push(Some(Arc::new(spec)));
         }
-        for (name, is_other) in
-            [("events", before.events != config.events), ("metrics", before.metrics != config.metrics)]
-        {
+        for (name, is_other) in [
+            ("events", before.events != config.events),
+            ("metrics", before.metrics != config.metrics),
+            ("otlp", before.otlp != config.otlp),
+        ] {
             if is_other {
                 news.push(format!("`{name}` needs a restart"));
             }

@@ -104,7 +104,7 @@ impl Fleet {
 
     /// One line for each request that has ended.
     fn tell_end(&mut self, id: &str, answer: &Answer, trace: &Trace) {
-        if !self.events.is_on() {
+        if !self.events.is_on() && !self.spans.is_on() {
             return;
         }
         let now = self.now();
@@ -114,7 +114,7 @@ impl Fleet {
             Answer::Forward(payload) => kind_of(payload),
             Answer::Message(..) => "failed".to_owned(),
         };
-        self.events.request(&RequestEnd {
+        let end = RequestEnd {
             id,
             kind: &trace.kind,
             target: trace.target.as_deref(),
@@ -122,7 +122,9 @@ impl Fleet {
             queue_ms: trace.sent.unwrap_or(now).saturating_sub(trace.came),
             run_ms: trace.sent.map(|sent| now.saturating_sub(sent)),
             outcome: &kind,
-        });
+        };
+        self.events.request(&end);
+        self.spans.request(&end);
     }
 
     /// Answers those who ask how the fleet is.

@@ -5,6 +5,7 @@
 
 mod events;
 mod http;
+mod otlp;
 mod prometheus;
 mod sockets;
 
@@ -15,6 +16,7 @@ use crate::core::Snapshot;
 use crate::error::Error;
 
 pub(crate) use events::{Events, RequestEnd};
+pub(crate) use otlp::{Collector, Spans};
 pub use sockets::{Running, ask, running};
 
 /// A question to the fleet, and where its answer goes.
