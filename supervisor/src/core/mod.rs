@@ -370,7 +370,12 @@ impl Core {
     pub(crate) fn snapshot(&self, now: Millis) -> Snapshot {
         Snapshot {
             rows: self.rows(now),
-            figures: self.workers.iter().map(|worker| (worker.name.clone(), worker.figures.clone())).collect(),
+            figures: self
+                .workers
+                .iter()
+                .filter(|worker| worker.state != WorkerState::Stopped)
+                .map(|worker| (worker.name.clone(), worker.figures.clone()))
+                .collect(),
             open: self.requests.open(),
             queued: self.pools.iter().map(|pool| pool.queue.len()).sum::<usize>() + self.waiting.len(),
             dropped: self.dropped,

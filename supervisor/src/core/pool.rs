@@ -94,7 +94,15 @@ impl Core {
             self.pools.len() - 1
         });
         let Some(alternatives) = self.pools.get_mut(pool).map(|pool| &mut pool.groups) else { return };
-        let home = Home { pool, members: Members::of(alternatives.len()) };
+        // The place of one that has gone for good is free again.
+        let is_gone = |group: &Group| {
+            group.is_removed && group.members(&self.workers).all(|worker| worker.state == WorkerState::Stopped)
+        };
+        let others = alternatives.iter().filter_map(|id| self.groups.get(*id)).filter(|group| !is_gone(group));
+        let taken = others.fold(Members::default(), |taken, group| taken.with(group.home.members));
+        let place = (0..Members::MOST).find(|place| !taken.has(Members::of(*place))).unwrap_or(alternatives.len());
+        alternatives.retain(|id| self.groups.get(*id).is_some_and(|group| !is_gone(group)));
+        let home = Home { pool, members: Members::of(place) };
         alternatives.push(group);
         let first = policy.min.max(1);
         self.groups.push(Group { policy, home, workers: Vec::new(), successor: None, is_removed: false });

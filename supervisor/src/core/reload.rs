@@ -49,15 +49,19 @@ impl Core {
 
     fn adjust(&mut self, now: Millis, id: usize, policy: GroupPolicy, reason: Option<&str>) {
         let Some(group) = self.groups.get_mut(id) else { return };
-        let stopped_never = group.policy.idle_stop == 0;
-        let (room, idle_stop) = (policy.max_in_flight, policy.idle_stop);
+        let (room, idle_stop, max_age) = (policy.max_in_flight, policy.idle_stop, policy.recycle.max_age_ms);
+        let is_other_stop = idle_stop != group.policy.idle_stop || policy.min != group.policy.min;
+        let is_other_age = max_age != group.policy.recycle.max_age_ms;
         group.policy = policy;
         for worker in group.workers.clone() {
-            if let Some(worker) = self.workers.get_mut(worker) {
-                worker.max_in_flight = room;
-            }
-            if stopped_never && idle_stop > 0 {
+            let Some(place) = self.workers.get_mut(worker) else { continue };
+            place.max_in_flight = room;
+            let started_at = place.started_at;
+            if is_other_stop && idle_stop > 0 {
                 self.watch(worker, Watch::Idle, now.saturating_add(idle_stop));
+            }
+            if is_other_age && max_age > 0 {
+                self.watch(worker, Watch::Age, started_at.saturating_add(max_age).max(now));
             }
         }
         if let Some(reason) = reason {

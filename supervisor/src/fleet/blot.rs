@@ -1,8 +1,9 @@
-//! Error frames without the secrets in them: a worker of somebody else may quote the one that it failed with.
+//! Error frames without the secrets in them: a worker of somebody else may quote the one that it failed with. So may the load
+//! errors of its inventory.
 
 use std::borrow::Cow;
 
-use millwork_protocol::{Bytes, Envelope, Frame, Limits, Value};
+use millwork_protocol::{Bytes, Envelope, Frame, Limits, Map, Value};
 
 use crate::process::Secrets;
 
@@ -12,23 +13,32 @@ pub(super) fn blotted(payload: Bytes, secrets: &Secrets) -> Bytes {
         return payload;
     }
     let Ok(envelope) = Envelope::peek(&payload) else { return payload };
-    if envelope.kind != Some("error") || matches!(secrets.redact(&payload), Cow::Borrowed(_)) {
+    let Some(kind @ ("error" | "discover")) = envelope.kind else { return payload };
+    if matches!(secrets.redact(&payload), Cow::Borrowed(_)) {
         return payload;
     }
     // What cannot be read is answered with the supervisor's own words.
     let Ok(data) = envelope.decode_data(&payload, &Limits::default()) else { return payload };
-    let data = data.into_iter().map(|(key, value)| (key, blot(value, secrets))).collect();
-    Frame::message("error", envelope.request_id, &data).to_payload()
+    let data = blot_map(data, secrets);
+    Frame::message(kind, envelope.request_id, &data).to_payload()
 }
 
 fn blot(value: Value, secrets: &Secrets) -> Value {
     match value {
-        Value::Str(text) => String::from_utf8_lossy(&secrets.redact(text.as_bytes())).into_owned().into(),
+        Value::Str(text) => blot_text(&text, secrets).into(),
         Value::Bytes(bytes) => Bytes::from(secrets.redact(&bytes).into_owned()).into(),
         Value::List(items) => Value::List(items.into_iter().map(|item| blot(item, secrets)).collect()),
-        Value::Map(map) => Value::Map(map.into_iter().map(|(key, value)| (key, blot(value, secrets))).collect()),
+        Value::Map(map) => Value::Map(blot_map(map, secrets)),
         other => other,
     }
+}
+
+fn blot_map(map: Map, secrets: &Secrets) -> Map {
+    map.into_iter().map(|(key, value)| (blot_text(&key, secrets), blot(value, secrets))).collect()
+}
+
+fn blot_text(text: &str, secrets: &Secrets) -> String {
+    String::from_utf8_lossy(&secrets.redact(text.as_bytes())).into_owned()
 }
 
 #[cfg(test)]

@@ -1,9 +1,12 @@
 //! Events as lines of JSON, in a file or on stderr. Never blocks: what its reader does not take is counted and dropped.
 
-use std::fs::OpenOptions;
+use std::fs::{File, OpenOptions};
 use std::io::{self, BufWriter, Write};
+use std::os::fd::AsFd;
+use std::os::unix::fs::OpenOptionsExt;
 use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
 
+use nix::fcntl::{FcntlArg, OFlag, fcntl};
 use serde_json::{Map, Value, json};
 use tracing_subscriber::fmt::format::Writer;
 use tracing_subscriber::fmt::time::{FormatTime, SystemTime};
@@ -40,8 +43,15 @@ impl Events {
     pub(crate) fn open(destination: &str, secrets: Secrets) -> io::Result<Self> {
         let out: Box<dyn Write + Send> = match destination {
             "" => return Ok(Self::default()),
-            "-" => Box::new(io::stderr()),
-            path => Box::new(OpenOptions::new().append(true).create(true).open(path)?),
+            // A descriptor of its own: one who waits in a write must not hold the lock of this process's stderr.
+            "-" => Box::new(File::from(io::stderr().as_fd().try_clone_to_owned()?)),
+            // A FIFO without a reader is an error, and not a wait.
+            path => {
+                let flags = OFlag::O_NONBLOCK;
+                let file = OpenOptions::new().append(true).create(true).custom_flags(flags.bits()).open(path)?;
+                fcntl(&file, FcntlArg::F_SETFL(OFlag::O_APPEND))?;
+                Box::new(file)
+            }
         };
         let (lines, queue) = sync_channel(WAITING);
         std::thread::Builder::new().name("millwork-events".to_owned()).spawn(move || write(out, &queue))?;

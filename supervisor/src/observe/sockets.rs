@@ -2,10 +2,14 @@
 //! [`http`](super::http)'s.
 
 use std::io::{self, Read, Write};
-use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
+use std::os::unix::fs::{DirBuilderExt, FileTypeExt, PermissionsExt};
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
+
+use nix::errno::Errno;
+use nix::sys::signal::kill;
+use nix::unistd::Pid;
 
 use super::{Asker, http};
 
@@ -31,7 +35,10 @@ pub(super) struct Socket {
 impl Socket {
     /// Makes it, only for this user. What an earlier owner has left is removed.
     pub(super) fn bind(path: PathBuf) -> io::Result<Self> {
-        if UnixStream::connect(&path).is_err_and(|error| error.kind() == io::ErrorKind::ConnectionRefused) {
+        // A file that is none is somebody's, and stays.
+        if is_socket(&path)
+            && UnixStream::connect(&path).is_err_and(|error| error.kind() == io::ErrorKind::ConnectionRefused)
+        {
             std::fs::remove_file(&path)?;
         }
         let listener = UnixListener::bind(&path)?;
@@ -71,10 +78,20 @@ pub(super) fn own() -> io::Result<Option<Socket>> {
 
 /// Removes what supervisors have left that were killed.
 fn remove_stale(folder: &Path) {
-    for running in in_folder(folder) {
-        if UnixStream::connect(&running.socket).is_err_and(|error| error.kind() == io::ErrorKind::ConnectionRefused) {
-            let _ = std::fs::remove_file(&running.socket);
-        }
+    for running in in_folder(folder).into_iter().filter(|running| !running.is_alive()) {
+        let _ = std::fs::remove_file(&running.socket);
+    }
+}
+
+fn is_socket(path: &Path) -> bool {
+    std::fs::symlink_metadata(path).is_ok_and(|metadata| metadata.file_type().is_socket())
+}
+
+impl Running {
+    /// Whether there is such a process. Connecting to find out may take long.
+    fn is_alive(&self) -> bool {
+        let pid = i32::try_from(self.pid).ok().filter(|pid| *pid > 0);
+        pid.is_some_and(|pid| kill(Pid::from_raw(pid), None) != Err(Errno::ESRCH))
     }
 }
 
@@ -84,18 +101,18 @@ fn in_folder(folder: &Path) -> Vec<Running> {
         .filter_map(|entry| {
             let socket = entry.path();
             let pid = socket.file_name()?.to_str()?.strip_suffix(".sock")?.parse().ok()?;
-            Some(Running { pid, socket })
+            is_socket(&socket).then_some(Running { pid, socket })
         })
         .collect();
     all.sort();
     all
 }
 
-/// The running fleets of this user: those that `millwork serve` has started and that answer.
+/// The running fleets of this user: those that `millwork serve` has started.
 #[must_use]
 pub fn running() -> Vec<Running> {
     let all = folder().map(|folder| in_folder(&folder)).unwrap_or_default();
-    all.into_iter().filter(|running| UnixStream::connect(&running.socket).is_ok()).collect()
+    all.into_iter().filter(Running::is_alive).collect()
 }
 
 /// Asks a running fleet how it is: a JSON object with its `pid`, `open`, `queued` and `workers`.
@@ -131,7 +148,12 @@ mod tests {
         assert!(Socket::bind(path.clone()).is_err(), "it is in use");
         drop(socket);
         assert!(!path.exists());
-        std::fs::write(folder.path().join("readme"), "").unwrap();
+        for name in ["readme", "42.sock"] {
+            std::fs::write(folder.path().join(name), "precious").unwrap();
+        }
         assert_eq!(in_folder(folder.path()), []);
+        assert!(Socket::bind(folder.path().join("42.sock")).is_err(), "a file of somebody's");
+        remove_stale(folder.path());
+        assert_eq!(std::fs::read_to_string(folder.path().join("42.sock")).unwrap(), "precious");
     }
 }

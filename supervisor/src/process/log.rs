@@ -116,7 +116,7 @@ impl<'a> Line<'a> {
     /// The line as a server passes it on.
     fn told(&self, format: LogFormat, worker: &str) -> String {
         match (format, self.level, self.raw.strip_prefix('{')) {
-            (LogFormat::Human, ..) => format!("[{worker}] {}\n", self.raw),
+            (LogFormat::Human, ..) => format!("[{worker}] {}\n", visible(self.raw)),
             // Nothing of what the worker said is lost.
             (LogFormat::Json, Some(_), Some(rest)) => format!("{{\"worker\":{},{rest}\n", Value::from(worker)),
             (LogFormat::Json, ..) => record(Level::INFO, "millwork::worker", worker, &self.text),
@@ -132,6 +132,18 @@ impl fmt::Display for Line<'_> {
             None => f.write_str(&self.text),
         }
     }
+}
+
+/// A line without what a terminal would obey.
+fn visible(line: &str) -> Cow<'_, str> {
+    let obeyed = |c: char| c.is_control() && c != '\t';
+    if !line.contains(obeyed) {
+        return line.into();
+    }
+    line.chars()
+        .map(|c| if obeyed(c) { c.escape_default().to_string() } else { c.to_string() })
+        .collect::<String>()
+        .into()
 }
 
 /// The level of an event, and its message with its fields.
@@ -191,6 +203,8 @@ mod tests {
         assert_eq!((&told["worker"], &told["level"]), (&json!("stock \"1\""), &json!("WARN")));
         assert_eq!(told["fields"]["module"], "a.b");
         assert_eq!(line.told(LogFormat::Human, "stock"), format!("[stock] {EVENT}\n"));
+        let painted = Line::read("\u{1b}[2Jno\tscreen").told(LogFormat::Human, "w");
+        assert_eq!(painted, "[w] \\u{1b}[2Jno\tscreen\n");
     }
 
     #[test]
