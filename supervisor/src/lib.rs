@@ -8,6 +8,7 @@ mod core;
 mod error;
 mod fleet;
 mod link;
+pub mod observe;
 mod process;
 pub mod serve;
 mod spare;

@@ -187,7 +187,8 @@ fn flags_of_the_stock_worker_reach_a_listed_one_or_are_refused() {
 #[test]
 fn variables_are_settings_too_and_slips_in_them_are_told() {
     let folder = tempfile::tempdir().unwrap();
-    let config = |name: &str, value: &str| command(folder.path(), &["config"]).env(name, value).output().unwrap();
+    let config =
+        |name: &str, value: &str| command(folder.path(), &["config", "--origin"]).env(name, value).output().unwrap();
     let text = stdout(&config("MILLWORK_THREADS", "7"));
     assert!(text.lines().any(|line| line.contains("stock.threads") && line.contains("$MILLWORK_THREADS")), "{text}");
     assert!(error(&config("MILLWORK_THREADS", "abc"), 2).contains("$MILLWORK_THREADS"));
@@ -219,7 +220,7 @@ fn a_level_that_is_none_is_a_mistake() {
 fn settings_know_where_they_come_from() {
     let folder = tempfile::tempdir().unwrap();
     std::fs::write(folder.path().join("millwork.toml"), "max_queued = 7\n").unwrap();
-    let text = stdout(&millwork_in(folder.path(), &["config", "--threads", "2"]));
+    let text = stdout(&millwork_in(folder.path(), &["config", "--origin", "--threads", "2"]));
     let from = |key: &str| text.lines().find(|line| line.trim_start().starts_with(key)).unwrap().to_owned();
     assert!(from("max_queued ").contains("millwork.toml"));
     assert!(from("stock.threads").contains("command line"));

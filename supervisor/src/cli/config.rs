@@ -1,18 +1,22 @@
-//! `millwork config`: every setting, its value, and where it came from.
+//! `millwork config`: every setting and its value, as a file or as a table with where each came from.
 
+use millwork::config::{Origin, Setting};
 use serde_json::json;
 
 use super::failure::Outcome;
 use super::{fleet, out, table};
 
-/// Shows every setting, its value and where it came from.
+/// Shows every setting and its value, as a millwork.toml that says the same.
 #[derive(Debug, clap::Args)]
 #[group(skip)]
 #[command(
-    after_help = "Settings come from millwork.toml (here, then in the user's configuration folder), then from MILLWORK_* variables, then from flags."
+    after_help = "Settings come from millwork.toml (in the user's configuration folder, then here), then from MILLWORK_* variables, then from flags."
 )]
 pub(crate) struct Args {
-    /// JSON instead of a table.
+    /// A table of the settings, their values, and where each came from.
+    #[arg(long)]
+    origin: bool,
+    /// JSON: the settings, their values, and where each came from.
     #[arg(long)]
     json: bool,
     #[command(flatten)]
@@ -28,9 +32,73 @@ pub(crate) fn run(args: &Args) -> Outcome {
             .map(|setting| json!({ "key": setting.key, "value": setting.value, "origin": setting.origin.to_string() }));
         return out::json(&settings.collect());
     }
+    if !args.origin {
+        return out::write(file(&loaded.settings).as_bytes());
+    }
     let mut table = table::new(&["setting", "value", "from"]);
     for setting in &loaded.settings {
         table.add_row([&setting.key, &setting.value.to_string(), &setting.origin.to_string()]);
     }
     out::line(&table::text(&table))
+}
+
+/// A file that sets all of this. What is not a default says in a comment where it came from.
+fn file(settings: &[Setting]) -> String {
+    let (mut text, mut section) = (String::new(), "");
+    for setting in settings {
+        let comment = match &setting.origin {
+            Origin::Default => String::new(),
+            origin => format!("  # {origin}"),
+        };
+        match setting.key.split_once('.') {
+            // The worker that is used where none is listed needs no mention.
+            Some(("worker", _)) if setting.origin == Origin::Default => {}
+            Some(("worker", _)) => {
+                text += &format!("\n[[worker]]{comment}\n");
+                let keys = setting.value.as_table().into_iter().flatten();
+                keys.for_each(|(key, value)| text += &format!("{key} = {value}\n"));
+            }
+            Some((table, key)) => {
+                if section != table {
+                    text += &format!("\n[{table}]\n");
+                    section = table;
+                }
+                text += &format!("{key} = {}{comment}\n", setting.value);
+            }
+            // A variable that no file can set.
+            None if setting.key.bytes().any(|byte| byte.is_ascii_uppercase()) => {
+                text += &format!("# {} = {}{comment}\n", setting.key, setting.value);
+            }
+            None => text += &format!("{} = {}{comment}\n", setting.key, setting.value),
+        }
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use millwork::Config;
+    use millwork::config::Overrides;
+
+    use super::*;
+
+    #[test]
+    fn the_file_says_the_same() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("millwork.toml");
+        let source = "max_queued = 9\n[restart]\nbackoff_ms = 50\n[stock]\nlimits = { memory_mb = 512 }\nsecrets = [\"KEY\"]\n\
+                      [[worker]]\nname = \"a b\"\ncommand = [\"x\", \"quoted \\\"y\\\"\"]\nenv = { A = \"1\" }\n\
+                      instances = { min = 0, max = 4 }\nrecycle = { max_requests = 5 }\n[worker.limits]\nmemory_mb = 100\n\
+                      [[worker]]\nname = \"c\"\ncommand = [\"z\"]\n";
+        let load = |text: &str| {
+            std::fs::write(&path, text).unwrap();
+            Config::load(&Overrides { file: Some(path.clone()), ..Overrides::default() }).unwrap()
+        };
+        let first = load(source);
+        let text = file(&first.settings);
+        assert_eq!(load(&text).config, first.config, "{text}");
+        assert!(text.contains("max_queued = 9  # ") && text.contains("max_in_flight = 64\n"), "{text}");
+        let plain = load("");
+        assert_eq!(load(&file(&plain.settings)).config, plain.config);
+    }
 }

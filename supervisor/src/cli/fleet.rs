@@ -34,9 +34,22 @@ pub(crate) struct Args {
     /// Another folder that nodes of the stock worker may reach. Repeat it for more.
     #[arg(long, value_name = "DIR")]
     allow_path: Vec<String>,
+    /// Settings that flags of one command alone stand for.
+    #[arg(skip)]
+    more: Vec<(String, String)>,
 }
 
 impl Args {
+    /// Sets one value, as a flag would.
+    pub(crate) fn set(&mut self, key: &str, value: Option<&str>) {
+        self.more.extend(value.map(|value| (key.to_owned(), value.to_owned())));
+    }
+
+    /// The files that it is read from.
+    pub(crate) fn files(&self) -> Vec<PathBuf> {
+        Overrides { file: self.config.clone(), ..Overrides::default() }.files()
+    }
+
     /// The whole configuration, these flags over everything else.
     pub(crate) fn load(&self) -> Outcome<Loaded> {
         let mut overrides = Overrides { file: self.config.clone(), ..Overrides::default() };
@@ -55,6 +68,7 @@ impl Args {
         if !self.allow_path.is_empty() {
             overrides = overrides.set("stock.allow_path", self.allow_path.clone());
         }
+        overrides.settings.extend(self.more.iter().map(|(key, value)| (key.clone(), value.as_str().into())));
         if !self.worker.is_empty() {
             overrides = overrides.set("worker", self.workers()?);
         }

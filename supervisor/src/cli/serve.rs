@@ -18,6 +18,15 @@ pub(crate) struct Args {
     /// Frames on stdin and stdout, logs on stderr.
     #[arg(long)]
     stdio: bool,
+    /// Write what happens there, a JSON object a line: each change of a worker, each end of a request. `-` is stderr.
+    #[arg(long, value_name = "FILE")]
+    events: Option<String>,
+    /// Answer `GET /metrics` for Prometheus there: 127.0.0.1:9464, or unix:PATH.
+    #[arg(long, value_name = "ADDRESS")]
+    metrics: Option<String>,
+    /// Send a span for each request to this OpenTelemetry collector: http://localhost:4318.
+    #[arg(long, value_name = "URL")]
+    otlp: Option<String>,
     #[command(flatten)]
     fleet: fleet::Args,
 }
@@ -26,5 +35,11 @@ pub(crate) fn run(args: &Args) -> Outcome {
     if !args.stdio {
         return Err(Failure::usage("there is one way to serve yet: --stdio").hint("millwork serve --stdio"));
     }
-    Ok(millwork::serve::stdio_with(args.fleet.config()?, log::of_server())?)
+    let mut fleet = args.fleet.clone();
+    fleet.set("events", args.events.as_deref());
+    fleet.set("metrics", args.metrics.as_deref());
+    fleet.set("otlp", args.otlp.as_deref());
+    let (config, files) = (fleet.config()?, fleet.files());
+    let again = move || fleet.config().map_err(|failure| failure.message().to_owned());
+    Ok(millwork::serve::stdio_reloading(config, log::of_server(), &files, again)?)
 }

@@ -4,12 +4,13 @@ use std::io::IsTerminal;
 use std::time::Duration;
 
 use millwork::Client;
+use millwork::observe::{self, Running};
 use millwork_protocol::{Map, Value};
 
-use super::failure::Outcome;
+use super::failure::{Failure, Outcome};
 use super::{fleet, out, show};
 
-/// Starts the workers and shows how they are.
+/// Starts the workers and shows how they are, or shows a fleet that runs already.
 #[derive(Debug, clap::Args)]
 #[group(skip)]
 pub(crate) struct Args {
@@ -19,11 +20,17 @@ pub(crate) struct Args {
     /// Show it again every second, until Ctrl-C.
     #[arg(long)]
     watch: bool,
+    /// A fleet that `millwork serve` runs for some host, by the process id of its supervisor; without one, the only one there is.
+    #[arg(long = "fleet", value_name = "PID", num_args = 0..=1)]
+    running: Option<Option<u32>>,
     #[command(flatten)]
     fleet: fleet::Args,
 }
 
 pub(crate) async fn run(args: &Args) -> Outcome {
+    if let Some(pid) = args.running {
+        return attached(args, pid).await;
+    }
     let (supervisor, client) = args.fleet.start()?;
     let outcome = tokio::select! {
         outcome = show(args, &client) => outcome,
@@ -41,19 +48,58 @@ async fn show(args: &Args, client: &Client) -> Outcome {
     }
     loop {
         let status = client.status().await?;
-        if args.watch && !args.json && std::io::stdout().is_terminal() {
-            // Clears the screen and starts at its top.
-            out::write(b"\x1b[2J\x1b[H")?;
-        }
-        match (args.json, args.watch) {
-            (true, true) => out::line(&Value::Map(status).to_json().to_string())?,
-            (true, false) => out::json(&Value::Map(status).to_json())?,
-            (false, _) => out::line(&text(&status))?,
-        }
+        show_once(args, &status, text)?;
         if !args.watch {
             return Ok(());
         }
         tokio::time::sleep(Duration::from_secs(1)).await;
+    }
+}
+
+/// Shows a fleet that runs already, for as long as it does.
+async fn attached(args: &Args, pid: Option<u32>) -> Outcome {
+    let fleet = choose(&observe::running(), pid)?;
+    loop {
+        let status = observe::ask(&fleet).map_err(|error| {
+            Failure::no_worker(format!("the fleet of process {} does not answer: {error}", fleet.pid))
+        })?;
+        let status = Value::from(status).into_map().unwrap_or_default();
+        show_once(args, &status, |status| extension("fleet", status).join("\n\n"))?;
+        if !args.watch {
+            return Ok(());
+        }
+        tokio::select! {
+            () = tokio::time::sleep(Duration::from_secs(1)) => {}
+            _ = tokio::signal::ctrl_c() => return Ok(()),
+        }
+    }
+}
+
+/// The fleet that is meant.
+fn choose(running: &[Running], pid: Option<u32>) -> Outcome<Running> {
+    let pids: Vec<String> = running.iter().map(|running| running.pid.to_string()).collect();
+    let hint = match pids.as_slice() {
+        [] => "`millwork serve` answers on a socket in $XDG_RUNTIME_DIR/millwork, if that variable is set".to_owned(),
+        several => format!("there are {}: millwork status --fleet PID", several.join(", ")),
+    };
+    let found = match (running, pid) {
+        (_, Some(pid)) => running.iter().find(|running| running.pid == pid).ok_or(format!("no fleet of process {pid}")),
+        ([only], None) => Ok(only),
+        ([], None) => Err("no fleet runs here".to_owned()),
+        (_, None) => Err(format!("{} fleets run here", running.len())),
+    };
+    found.cloned().map_err(|what| Failure::no_worker(what).hint(hint))
+}
+
+fn show_once(args: &Args, status: &Map, text: impl Fn(&Map) -> String) -> Outcome {
+    if args.watch && !args.json && std::io::stdout().is_terminal() {
+        // Clears the screen and starts at its top.
+        out::write(b"\x1b[2J\x1b[H")?;
+    }
+    match (args.json, args.watch) {
+        (true, true) => out::line(&Value::Map(status.clone()).to_json().to_string()),
+        (true, false) => out::json(&Value::Map(status.clone()).to_json()),
+        (false, _) => out::line(&text(status)),
     }
 }
 

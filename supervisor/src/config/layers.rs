@@ -15,7 +15,7 @@ use super::{Config, ConfigError, StockConfig, WorkerConfig};
 const FILE_NAME: &str = "millwork.toml";
 
 /// The settings that a variable can hold, `MILLWORK_` and the name in capitals with `_` for the point.
-const ENVIRONMENT: [&str; 28] = [
+const ENVIRONMENT: [&str; 31] = [
     "max_in_flight",
     "max_queued",
     "max_queued_bytes",
@@ -27,6 +27,9 @@ const ENVIRONMENT: [&str; 28] = [
     "shutdown_grace_ms",
     "health_interval_ms",
     "health_timeout_ms",
+    "events",
+    "metrics",
+    "otlp",
     "restart.backoff_ms",
     "restart.max_backoff_ms",
     "restart.max_crashes",
@@ -180,6 +183,15 @@ pub(super) fn load(overrides: &Overrides) -> Result<Loaded, ConfigError> {
     loaded.warnings = names.filter_map(|name| mistyped(&name)).collect();
     loaded.warnings.extend([MAX_FRAME_ENV, BLOB_CHUNK_ENV].into_iter().filter_map(|name| no_size(name, &read(name)?)));
     Ok(loaded)
+}
+
+impl Overrides {
+    /// The files that a configuration is read from, those that are not there too.
+    #[must_use]
+    pub fn files(&self) -> Vec<PathBuf> {
+        let named = self.file.clone().or_else(|| std::env::var_os("MILLWORK_CONFIG").map(PathBuf::from));
+        named.map_or_else(candidates, |file| vec![file])
+    }
 }
 
 /// Where files are looked for, each over the one before: the user's, then that of the working folder.

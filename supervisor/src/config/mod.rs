@@ -18,12 +18,16 @@ mod layers;
 mod pool;
 mod stock;
 mod suggest;
+#[cfg(target_os = "linux")]
+pub(crate) mod watch;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
+
+use crate::observe::Collector;
 
 pub use contain::LimitsConfig;
 pub use layers::{Loaded, Origin, Overrides, Setting};
@@ -57,6 +61,13 @@ pub struct Config {
     pub health_interval_ms: u64,
     /// How long it may then go on saying nothing before it is replaced, in milliseconds.
     pub health_timeout_ms: u64,
+    /// Where `serve` writes what happens, a JSON object a line: a file, `-` for stderr; nowhere where it is empty.
+    pub events: String,
+    /// Where `serve` answers with its figures, for Prometheus: `127.0.0.1:9464`, or `unix:` and a path; nowhere where it is
+    /// empty.
+    pub metrics: String,
+    /// The OpenTelemetry collector that `serve` sends spans to, such as `http://localhost:4318`; none where it is empty.
+    pub otlp: String,
     /// When a worker that keeps crashing is started again, and when no longer.
     pub restart: RestartConfig,
     /// The worker that is used where `worker` lists none.
@@ -80,11 +91,21 @@ impl Default for Config {
             shutdown_grace_ms: 500,
             health_interval_ms: 10_000,
             health_timeout_ms: 20_000,
+            events: String::new(),
+            metrics: String::new(),
+            otlp: String::new(),
             restart: RestartConfig::default(),
             stock: StockConfig::default(),
             workers: Vec::new(),
         }
     }
+}
+
+/// Where figures are answered.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum MetricsAddress {
+    Tcp(std::net::SocketAddr),
+    Unix(PathBuf),
 }
 
 /// Backoff and circuit breaker.
@@ -308,6 +329,24 @@ impl Config {
         Ok(vec![self.stock.worker(&program.to_string_lossy())])
     }
 
+    /// Where spans go; nothing where they go nowhere.
+    pub(crate) fn collector(&self) -> Result<Option<Collector>, String> {
+        (!self.otlp.is_empty()).then(|| Collector::parse(&self.otlp)).transpose()
+    }
+
+    /// Where figures are answered; nothing where they are not.
+    pub(crate) fn metrics_address(&self) -> Result<Option<MetricsAddress>, String> {
+        match (self.metrics.as_str(), self.metrics.strip_prefix("unix:")) {
+            ("", _) => Ok(None),
+            (_, Some("")) => Err("`unix:` needs a path behind it".to_owned()),
+            (_, Some(path)) => Ok(Some(MetricsAddress::Unix(path.into()))),
+            (text, None) => match text.parse() {
+                Ok(address) => Ok(Some(MetricsAddress::Tcp(address))),
+                Err(_) => Err(format!("{text:?} is no address: 127.0.0.1:9464, [::1]:9464, unix:/run/millwork.sock")),
+            },
+        }
+    }
+
     /// Whether every value can be used.
     ///
     /// # Errors
@@ -324,6 +363,12 @@ impl Config {
         ];
         if let Some((key, _)) = positive.iter().find(|(_, value)| *value == 0) {
             return Err(((*key).to_owned(), "must be 1 or more".to_owned()));
+        }
+        if let Err(problem) = self.metrics_address() {
+            return Err(("metrics".to_owned(), problem));
+        }
+        if let Err(problem) = self.collector() {
+            return Err(("otlp".to_owned(), problem));
         }
         let in_pool = |name: &String| self.workers.iter().filter(|other| other.pool.as_ref() == Some(name)).count();
         for (index, worker) in self.workers.iter().enumerate() {

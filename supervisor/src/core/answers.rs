@@ -78,7 +78,7 @@ impl Core {
                     }
                     _ => Answer::Forward(payload),
                 };
-                request.end(answer, &mut self.out);
+                request.end_as(role == Role::EndWithError || matches!(answer, Answer::Error(_)), answer, &mut self.out);
             }
             Owner::Part(parent, worker) => self.part_done(now, parent, worker, decode(&payload)),
             Owner::Probe(worker) => self.listen(now, worker),

@@ -108,26 +108,35 @@ impl Core {
         }
         let statuses = self.workers.iter().filter(|worker| worker.counts() || worker.can_rest());
         let statuses: Vec<&Map> = statuses.filter_map(|worker| worker.known.as_ref()?.status.as_ref()).collect();
-        let rows =
-            self.workers.iter().enumerate().filter(|(id, worker)| self.is_shown(*id, worker)).map(|(_, worker)| {
-                let pool = self.groups.get(worker.group).and_then(|group| self.pools.get(group.home.pool));
-                let queued = pool.map_or(0, |pool| pool.queue.len());
-                // The supervisor's own questions are not what people ask about.
-                let is_hosts = |key: &&RequestKey| {
-                    self.requests.get(**key).is_some_and(|request| matches!(request.owner, Owner::Host(_)))
-                };
-                let in_flight = worker.in_flight.values().filter(is_hosts).count();
-                merge::worker_row(worker, in_flight, queued, now)
-            });
-        merge::status(&statuses, &self.inventory, self.policy.max_frame, rows.collect(), self.dropped)
+        let rows = self.rows(now);
+        merge::status(&statuses, &self.inventory, self.policy.max_frame, rows, self.dropped)
     }
 }
 
 impl Core {
+    /// A line for each worker that is worth one.
+    pub(super) fn rows(&self, now: Millis) -> Vec<Map> {
+        let shown = self.workers.iter().enumerate().filter(|(id, worker)| self.is_shown(*id, worker));
+        let row = |(_, worker): (WorkerId, &Worker)| {
+            let pool = self.groups.get(worker.group).and_then(|group| self.pools.get(group.home.pool));
+            let queued = pool.map_or(0, |pool| pool.queue.len());
+            // The supervisor's own questions are not what people ask about.
+            let is_hosts = |key: &&RequestKey| {
+                self.requests.get(**key).is_some_and(|request| matches!(request.owner, Owner::Host(_)))
+            };
+            let in_flight = worker.in_flight.values().filter(is_hosts).count();
+            merge::worker_row(worker, in_flight, queued, now)
+        };
+        shown.map(row).collect()
+    }
+
     /// Whether a worker is worth a line: it does something, or stands for a group of which nobody does.
     fn is_shown(&self, id: WorkerId, worker: &Worker) -> bool {
         let Some(group) = self.groups.get(worker.group) else { return false };
         let is_idle = |worker: &Worker| worker.state == WorkerState::Idle;
+        if group.is_removed && worker.state == WorkerState::Stopped {
+            return false;
+        }
         !is_idle(worker) || (group.workers.first() == Some(&id) && group.members(&self.workers).all(is_idle))
     }
 }

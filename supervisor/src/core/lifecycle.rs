@@ -139,7 +139,9 @@ impl Core {
             }
         }
         self.requeue(&again);
+        let is_removed = self.groups.get(group).is_some_and(|group| group.is_removed);
         match leaving {
+            _ if is_removed && self.is_running() => self.bid_farewell(id),
             Some(After::Rest) if self.is_running() => self.rest(id, group),
             Some(After::Restart) if is_expected && self.is_running() => self.start(now, id),
             _ => self.succeed(now, id, uptime, condemned.as_ref(), death),

@@ -117,8 +117,15 @@ pub(super) fn worker_row(worker: &Worker, in_flight: usize, queued: usize, now: 
         "state" => worker.state.as_str(),
         "in_flight" => in_flight,
         "queued" => queued,
+        "requests" => worker.figures.requests,
+        "errors" => worker.figures.errors,
         "restarts" => worker.restarts,
     };
+    for (key, thousandths) in [("p50_ms", 500), ("p99_ms", 990)] {
+        if let Some(ms) = worker.figures.recent(now, thousandths) {
+            row.insert(key.to_owned(), ms.into());
+        }
+    }
     if worker.state.is_alive() {
         row.insert("uptime_s".to_owned(), Value::Float(now.saturating_sub(worker.started_at) as f64 / 1000.0));
     }

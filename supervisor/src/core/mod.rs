@@ -4,6 +4,7 @@
 
 mod answers;
 mod fairness;
+mod figures;
 mod gather;
 mod handshake;
 mod health;
@@ -16,6 +17,7 @@ mod policy;
 mod pool;
 mod queue;
 mod recycle;
+mod reload;
 mod requests;
 mod route;
 mod routing;
@@ -33,8 +35,10 @@ use std::sync::Arc;
 use millwork_protocol::message::ErrorData;
 use millwork_protocol::{Bytes, Frame, Map};
 
+pub(crate) use figures::{BOUNDS, Figures};
 pub(crate) use poison::{Fingerprint, fingerprint};
 pub(crate) use policy::{GroupPolicy, Millis, Policy};
+pub(crate) use reload::Changes;
 pub(crate) use requests::HostId;
 pub(crate) use route::Route;
 pub(crate) use state::WorkerId;
@@ -130,11 +134,13 @@ pub(crate) enum Event {
         rss_bytes: u64,
     },
     /// Replace every worker of a group, one after the other, and say why.
-    #[cfg_attr(not(test), expect(dead_code, reason = "for a configuration that is read again"))]
+    #[cfg(test)]
     Replace {
         group: usize,
         reason: String,
     },
+    /// Go by other settings.
+    Configure(Box<Changes>),
     /// End everything: with the grace periods, or at once because nobody is there to read an answer.
     Shutdown {
         at_once: bool,
@@ -155,6 +161,37 @@ pub(crate) enum Answer {
     Message(&'static str, Map),
     /// With an error that the supervisor found.
     Error(ErrorData),
+}
+
+/// What has become of a request, for whoever counts or records it.
+#[derive(Debug, Clone)]
+pub(crate) struct Trace {
+    /// Its type.
+    pub(crate) kind: Arc<str>,
+    /// The node or the provider that it is for.
+    pub(crate) target: Option<Arc<str>>,
+    /// The worker that had it last.
+    pub(crate) worker: Option<WorkerId>,
+    /// When it came in.
+    pub(crate) came: Millis,
+    /// When it was handed to that worker.
+    pub(crate) sent: Option<Millis>,
+    /// Whether it ended with an error.
+    pub(crate) is_error: bool,
+}
+
+/// What the fleet is doing.
+#[derive(Debug, Clone)]
+pub(crate) struct Snapshot {
+    /// The workers' lines in `worker.status`.
+    pub(crate) rows: Vec<Map>,
+    /// By worker name; also those without a line.
+    pub(crate) figures: Vec<(String, Figures)>,
+    /// Requests of hosts that have not ended, and those of them that wait for a worker.
+    pub(crate) open: usize,
+    pub(crate) queued: usize,
+    /// Frames from workers that belonged to no request.
+    pub(crate) dropped: u64,
 }
 
 /// What is to be done.
@@ -191,6 +228,7 @@ pub(crate) enum Action {
         host: HostId,
         id: Arc<str>,
         answer: Answer,
+        trace: Trace,
     },
     /// A worker's state has changed.
     Changed {
@@ -276,7 +314,9 @@ impl Core {
             Event::Usage { worker, run, rss_bytes } if self.is_current(worker, run) => {
                 self.usage(now, worker, rss_bytes);
             }
+            #[cfg(test)]
             Event::Replace { group, reason } => self.replace(now, group, &reason),
+            Event::Configure(changes) => self.reconfigure(now, *changes),
             Event::Shutdown { at_once } => self.begin_shutdown(now, at_once),
             Event::Tick
             | Event::Spawned { .. }
@@ -319,9 +359,32 @@ impl Core {
         self.requests.bytes() > self.policy.max_queued_bytes
     }
 
+    /// Counts a request that has ended for the worker that it was on.
+    pub(crate) fn count(&mut self, now: Millis, trace: &Trace) {
+        if let (Some(worker), Some(sent)) = (trace.worker.and_then(|id| self.workers.get_mut(id)), trace.sent) {
+            worker.figures.record(now, now.saturating_sub(sent), trace.is_error);
+        }
+    }
+
+    /// What the fleet is doing now.
+    pub(crate) fn snapshot(&self, now: Millis) -> Snapshot {
+        Snapshot {
+            rows: self.rows(now),
+            figures: self.workers.iter().map(|worker| (worker.name.clone(), worker.figures.clone())).collect(),
+            open: self.requests.open(),
+            queued: self.pools.iter().map(|pool| pool.queue.len()).sum::<usize>() + self.waiting.len(),
+            dropped: self.dropped,
+        }
+    }
+
     /// The name of a worker.
     pub(crate) fn name(&self, worker: WorkerId) -> &str {
         self.workers.get(worker).map_or("", |worker| &worker.name)
+    }
+
+    /// The process that it has.
+    pub(crate) fn pid(&self, worker: WorkerId) -> Option<u32> {
+        self.workers.get(worker).and_then(|worker| worker.pid)
     }
 
     /// The group that a worker belongs to.

@@ -57,6 +57,8 @@ pub(super) struct Group {
     pub(super) workers: Vec<WorkerId>,
     /// The worker that is being started in another's place, until it is ready.
     pub(super) successor: Option<WorkerId>,
+    /// Whether it is gone from the configuration.
+    pub(super) is_removed: bool,
 }
 
 /// Groups that are alternatives, and what waits for them.
@@ -95,7 +97,7 @@ impl Core {
         let home = Home { pool, members: Members::of(alternatives.len()) };
         alternatives.push(group);
         let first = policy.min.max(1);
-        self.groups.push(Group { policy, home, workers: Vec::new(), successor: None });
+        self.groups.push(Group { policy, home, workers: Vec::new(), successor: None, is_removed: false });
         (0..first).for_each(|_| {
             self.add_worker(group);
         });
@@ -167,7 +169,7 @@ impl Core {
             }
             passed = if is_done { 0 } else { passed + 1 };
             if let Some(worker) = worker {
-                self.assign(key, worker);
+                self.assign(now, key, worker);
             }
         }
         self.relieve(now, pool);

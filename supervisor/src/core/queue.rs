@@ -25,6 +25,8 @@ impl Core {
             id,
             kind,
             route,
+            came: now,
+            sent: None,
             place: Place::Waiting,
             frame: Some(frame),
             fingerprint,
@@ -96,7 +98,7 @@ impl Core {
         match self.pick(&request).filter(|_| queue_is_empty) {
             Some(worker) => {
                 let key = self.requests.insert(request, &mut self.timers);
-                self.assign(key, worker);
+                self.assign(now, key, worker);
             }
             None if self.is_full() => self.refuse_overload(request),
             None => {
@@ -111,10 +113,13 @@ impl Core {
     }
 
     /// Hands a request to the worker that was picked for it.
-    pub(super) fn assign(&mut self, key: RequestKey, to: WorkerId) {
+    pub(super) fn assign(&mut self, now: Millis, key: RequestKey, to: WorkerId) {
         let affinity = self.requests.get(key).and_then(|request| request.route.affinity);
         if let (Some(affinity), Some(worker), true) = (affinity, self.workers.get(to), self.workers.len() > 1) {
             self.sticky.remember(affinity, to, worker.run);
+        }
+        if let Some(request) = self.requests.get_mut(key) {
+            request.sent = Some(now);
         }
         self.send(key, to);
     }

@@ -79,6 +79,9 @@ impl Core {
         let Some(worker) = self.workers.get_mut(id) else { return };
         worker.served += 1;
         worker.idle_since = now;
+        let group = worker.group;
+        self.dissolve(now, group);
+        let Some(worker) = self.workers.get_mut(id) else { return };
         let Some(limit) = self.groups.get(worker.group).map(|group| group.policy.recycle.max_requests) else { return };
         if limit > 0 && worker.served >= limit {
             let served = worker.served;

@@ -11,7 +11,7 @@ use super::policy::Millis;
 use super::pool::Home;
 use super::state::WorkerId;
 use super::timers::{Timer, Timers};
-use super::{Action, Answer, Outcome, Route};
+use super::{Action, Answer, Outcome, Route, Trace};
 
 /// Whoever sends requests: the pipe, or the Rust clients in this process. Ids of two hosts never meet.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -62,6 +62,9 @@ pub(super) struct Request {
     pub(super) id: Arc<str>,
     pub(super) kind: Arc<str>,
     pub(super) route: Route,
+    /// When it came in, and when it was handed to a worker.
+    pub(super) came: Millis,
+    pub(super) sent: Option<Millis>,
     pub(super) place: Place,
     /// Where it may go, once that is known.
     pub(super) home: Home,
@@ -88,6 +91,8 @@ impl Request {
             id,
             kind,
             route: Route::default(),
+            came: 0,
+            sent: None,
             place: Place::Waiting,
             home: Home::default(),
             has_begun: false,
@@ -125,9 +130,20 @@ impl Request {
 
     /// The one way to end a host's request.
     pub(super) fn end(self, answer: Answer, out: &mut Vec<Action>) {
-        if let Owner::Host(host) = self.owner {
-            out.push(Action::End { host, id: self.id, answer });
-        }
+        let is_error = matches!(answer, Answer::Error(_));
+        self.end_as(is_error, answer, out);
+    }
+
+    /// [`Request::end`] with what a worker said, which may be an error too.
+    pub(super) fn end_as(self, is_error: bool, answer: Answer, out: &mut Vec<Action>) {
+        let Owner::Host(host) = self.owner else { return };
+        let worker = match self.place {
+            Place::Sent { worker, .. } => Some(worker),
+            Place::Waiting | Place::Queued | Place::Gathering(_) => None,
+        };
+        let target = self.route.node_type.or(self.route.provider);
+        let trace = Trace { kind: self.kind, target, worker, came: self.came, sent: self.sent, is_error };
+        out.push(Action::End { host, id: self.id, answer, trace });
     }
 
     /// Passes on a frame that does not end it.

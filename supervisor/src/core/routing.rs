@@ -46,7 +46,7 @@ impl Inventory {
         let mut merged = Self::default();
         let mut nodes = Vec::new();
         let mut version = i64::from(PROTOCOL_VERSION);
-        for group in groups {
+        for group in groups.iter().filter(|group| !group.is_removed) {
             let mut members = group.members(workers);
             let Some(known) = members.clone().find_map(|w| w.known.as_ref()).filter(|_| group.counts(workers)) else {
                 let failed = members.find(|w| w.attempted);
@@ -240,7 +240,8 @@ impl Core {
     /// Why some worker cannot tell what it has: it has never come up, or does not any more.
     fn absent(&self) -> Option<String> {
         let is_known = |group: &Group| group.members(&self.workers).any(|worker| worker.known.is_some());
-        let group = self.groups.iter().find(|group| !group.counts(&self.workers) || !is_known(group))?;
+        let mut groups = self.groups.iter().filter(|group| !group.is_removed);
+        let group = groups.find(|group| !group.counts(&self.workers) || !is_known(group))?;
         let why = group.members(&self.workers).find_map(|worker| worker.last_error.clone());
         Some(why.unwrap_or_else(|| format!("worker `{}` is not ready", group.policy.name)))
     }

@@ -120,5 +120,6 @@ impl Core {
             }
         }
         self.roll(now, group);
+        self.dissolve(now, group);
     }
 }

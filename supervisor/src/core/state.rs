@@ -13,6 +13,7 @@ use std::sync::Arc;
 use millwork_protocol::{Map, Value};
 use serde::Deserialize;
 
+use super::figures::Figures;
 use super::policy::{Crashes, Millis};
 use super::requests::RequestKey;
 
@@ -143,6 +144,8 @@ pub(super) struct Worker {
     pub(super) heard_at: Millis,
     /// Its resident memory, when last heard.
     pub(super) rss_bytes: Option<u64>,
+    /// What it has done for hosts, over all its runs.
+    pub(super) figures: Figures,
     pub(super) crashes: Crashes,
     pub(super) restarts: u32,
     pub(super) last_error: Option<String>,
@@ -173,6 +176,7 @@ impl Worker {
             idle_since: 0,
             heard_at: 0,
             rss_bytes: None,
+            figures: Figures::default(),
             crashes: Crashes::default(),
             restarts: 0,
             last_error: None,

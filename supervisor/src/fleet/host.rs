@@ -43,7 +43,7 @@ impl Host {
     pub(crate) fn new(input: OwnedFd, output: OwnedFd, max_frame: usize) -> Result<Self, Error> {
         let watch = output.try_clone().map_err(Error::io("duplicate stdout"))?;
         let link = Link::new(input, output, max_frame, Spare::default()).map_err(Error::io("use stdin and stdout"))?;
-        let kinds = [SignalKind::terminate(), SignalKind::interrupt(), SignalKind::hangup()];
+        let kinds = [SignalKind::terminate(), SignalKind::interrupt()];
         let signals: Result<_, _> = kinds.into_iter().map(signal).collect();
         let signals = signals.map_err(Error::io("listen for signals"))?;
         Ok(Self { link, watch, signals, said_ready: false, last_write: Instant::now() })

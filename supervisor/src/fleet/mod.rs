@@ -5,6 +5,7 @@
 mod blot;
 mod clients;
 mod host;
+mod reload;
 mod run;
 mod usage;
 mod workers;
@@ -21,11 +22,13 @@ use crate::client::{Command, Progress, WorkerChange};
 use crate::config::{Config, WorkerConfig};
 use crate::core::{Answer, Core, GroupPolicy, Millis, Policy, WorkerId};
 use crate::error::Error;
+use crate::observe::{Events, Question, Spans};
 use crate::process::{Log, Notice, Secrets, Spawner, declared_secrets};
 use crate::spare::Spare;
 
 pub(crate) use clients::Clients;
 pub(crate) use host::Host;
+pub(crate) use reload::{Read, Reload};
 use workers::Slot;
 
 /// Everything that the fleet's thread owns.
@@ -33,12 +36,18 @@ use workers::Slot;
 pub(crate) struct Fleet {
     core: Core,
     slots: Vec<Slot>,
-    specs: Vec<Arc<WorkerConfig>>,
+    /// By group; nothing where the group is no more.
+    specs: Vec<Option<Arc<WorkerConfig>>>,
     spawner: Spawner,
     secrets: Secrets,
     notices: mpsc::UnboundedReceiver<Notice>,
     host: Option<Host>,
     clients: Clients,
+    /// Those who ask how it is.
+    questions: Option<mpsc::UnboundedReceiver<Question>>,
+    events: Events,
+    spans: Spans,
+    reload: Option<Reload>,
     limits: Limits,
     log: Log,
     epoch: Instant,
@@ -53,11 +62,7 @@ pub(crate) struct Fleet {
 impl Fleet {
     /// A fleet that has not started yet. Needs a runtime with IO around it.
     pub(crate) fn new(config: &Config, log: Log, host: Option<Host>, clients: Clients) -> Result<Self, Error> {
-        let mut specs = config.fleet()?;
-        for spec in &mut specs {
-            spec.env.entry("MILLWORK_LOG_FORMAT".to_owned()).or_insert_with(|| log.format_of_workers().to_owned());
-        }
-        let specs: Vec<Arc<WorkerConfig>> = specs.into_iter().map(Arc::new).collect();
+        let specs: Vec<_> = config.fleet()?.into_iter().map(|spec| Arc::new(completed(spec, log))).collect();
         let groups = specs.iter().map(|spec| GroupPolicy::new(spec, config));
         let limits = limits();
         // Hosts may use any ids: a random prefix keeps ours apart from theirs.
@@ -69,17 +74,26 @@ impl Fleet {
         declared.iter().filter_map(|name| std::env::var(name).ok()).for_each(|secret| secrets.keep(&secret));
         let spawner = Spawner::start(report, log, secrets.clone(), declared)
             .map_err(Error::io("start a thread for processes"))?;
+        let events =
+            Events::open(&config.events, secrets.clone()).map_err(Error::io("write to the file of `events`"))?;
+        let collector =
+            config.collector().map_err(|text| crate::config::ConfigError::invalid("otlp".to_owned(), text))?;
+        let spans = Spans::to(collector).map_err(Error::io("start a thread for spans"))?;
         let epoch = Instant::now();
         let spare = host.as_ref().map(|host| host.link.spare().clone()).unwrap_or_default();
         Ok(Self {
             core,
             slots: Vec::new(),
-            specs,
+            specs: specs.into_iter().map(Some).collect(),
             spawner,
             secrets,
             notices,
             host,
             clients,
+            questions: None,
+            events,
+            spans,
+            reload: None,
             limits,
             log,
             epoch,
@@ -89,6 +103,30 @@ impl Fleet {
             usage_due: Millis::MAX,
         })
     }
+}
+
+impl Fleet {
+    /// Goes by other settings when there are any.
+    pub(crate) fn with_reload(mut self, reload: Reload) -> Self {
+        self.reload = Some(reload);
+        self
+    }
+
+    fn completed(&self, spec: WorkerConfig) -> WorkerConfig {
+        completed(spec, self.log)
+    }
+
+    /// Answers those who ask how it is, too.
+    pub(crate) fn with_questions(mut self, questions: mpsc::UnboundedReceiver<Question>) -> Self {
+        self.questions = Some(questions);
+        self
+    }
+}
+
+/// A worker writes its logs so that they are understood here.
+fn completed(mut spec: WorkerConfig, log: Log) -> WorkerConfig {
+    spec.env.entry("MILLWORK_LOG_FORMAT".to_owned()).or_insert_with(|| log.format_of_workers().to_owned());
+    spec
 }
 
 /// The bounds on frames, from the environment that workers read too.

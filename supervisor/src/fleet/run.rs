@@ -5,12 +5,16 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
+use millwork_protocol::message::{ErrorData, ErrorKind};
+use millwork_protocol::{Bytes, Envelope, Limits};
+use serde_json::json;
 use tokio::time::Sleep;
 use tracing::Level;
 
 use super::{Fleet, encode};
 use crate::client::WorkerChange;
-use crate::core::{Action, Answer, Event, HostId, Millis, WorkerState};
+use crate::core::{Action, Answer, Event, HostId, Millis, Trace, WorkerState};
+use crate::observe::RequestEnd;
 
 /// So many rounds without a pause, then the runtime gets its turn.
 const ROUNDS: usize = 32;
@@ -26,6 +30,8 @@ struct Alarm {
 impl Fleet {
     /// Runs until every worker is gone and every request has ended.
     pub(crate) async fn run(mut self) {
+        let facts = json!({ "pid": std::process::id(), "version": env!("CARGO_PKG_VERSION") });
+        self.events.tell("started", facts);
         self.handle(Event::Start);
         let mut alarm = Alarm { sleep: Box::pin(tokio::time::sleep(Duration::MAX)), at: Millis::MAX };
         poll_fn(|cx| self.poll(cx, &mut alarm)).await;
@@ -66,8 +72,14 @@ impl Fleet {
                     host.emit(&id, payload, is_progress);
                 }
             }
-            Action::End { host: HostId::CLIENTS, id, answer } => self.clients.end(&id, answer),
-            Action::End { id, answer, .. } => self.answer_host(&id, answer),
+            Action::End { host, id, answer, trace } => {
+                self.core.count(self.now(), &trace);
+                self.tell_end(&id, &answer, &trace);
+                match host {
+                    HostId::CLIENTS => self.clients.end(&id, answer),
+                    _ => self.answer_host(&id, answer),
+                }
+            }
             Action::Changed { worker, state, detail } => {
                 let name = self.core.name(worker);
                 let reason = detail.as_ref().map(|detail| format!(": {detail}")).unwrap_or_default();
@@ -76,16 +88,56 @@ impl Fleet {
                     _ => Level::INFO,
                 };
                 self.log.news(level, name, &format!("worker `{name}` is {state}{reason}"));
+                self.events.worker(name, state.as_str(), self.core.pid(worker), detail.as_deref());
                 self.clients.tell(WorkerChange { worker: name.to_owned(), state, detail });
                 self.announce();
             }
             Action::Stopped => {
                 self.is_stopped = true;
+                self.events.tell("stopped", json!({}));
                 if let Some(host) = &mut self.host {
                     host.expect_flush();
                 }
             }
         }
+    }
+
+    /// One line for each request that has ended.
+    fn tell_end(&mut self, id: &str, answer: &Answer, trace: &Trace) {
+        if !self.events.is_on() && !self.spans.is_on() {
+            return;
+        }
+        let now = self.now();
+        let kind = match answer {
+            _ if !trace.is_error => "ok".to_owned(),
+            Answer::Error(error) => error.kind.as_ref().map_or("failed", ErrorKind::as_str).to_owned(),
+            Answer::Forward(payload) => kind_of(payload),
+            Answer::Message(..) => "failed".to_owned(),
+        };
+        let end = RequestEnd {
+            id,
+            kind: &trace.kind,
+            target: trace.target.as_deref(),
+            worker: trace.worker.map(|worker| self.core.name(worker)),
+            queue_ms: trace.sent.unwrap_or(now).saturating_sub(trace.came),
+            run_ms: trace.sent.map(|sent| now.saturating_sub(sent)),
+            outcome: &kind,
+        };
+        self.events.request(&end);
+        self.spans.request(&end);
+    }
+
+    /// Answers those who ask how the fleet is.
+    fn poll_questions(&mut self, cx: &mut Context<'_>) -> bool {
+        let now = self.now();
+        let Some(questions) = &mut self.questions else { return false };
+        let mut busy = false;
+        while let Poll::Ready(Some(question)) = questions.poll_recv(cx) {
+            busy = true;
+            // One who has gone wants no answer.
+            let _ = question.send(self.core.snapshot(now));
+        }
+        busy
     }
 
     /// Answers the host behind the pipe.
@@ -110,6 +162,8 @@ impl Fleet {
         for _ in 0..ROUNDS {
             let mut busy = self.poll_notices(cx);
             busy |= self.poll_clients(cx);
+            busy |= self.poll_questions(cx);
+            busy |= self.poll_reload(cx);
             busy |= self.poll_workers(cx);
             busy |= self.poll_host(cx);
             busy |= self.write(cx);
@@ -156,4 +210,11 @@ impl Fleet {
         let wrote = self.write_to_workers(cx);
         self.write_to_host(cx) | wrote
     }
+}
+
+/// The kind of a worker's error.
+fn kind_of(payload: &Bytes) -> String {
+    let data = Envelope::peek(payload).ok().and_then(|envelope| envelope.decode_data(payload, &Limits::default()).ok());
+    let error = data.and_then(|data| ErrorData::from_map(data).ok());
+    error.and_then(|error| error.kind).as_ref().map_or("failed", ErrorKind::as_str).to_owned()
 }

@@ -30,7 +30,7 @@ pub(super) struct Slot {
 
 impl Fleet {
     pub(super) fn spawn(&mut self, worker: WorkerId, run: u32) {
-        let Some(spec) = self.specs.get(self.core.group(worker)) else { return };
+        let Some(Some(spec)) = self.specs.get(self.core.group(worker)) else { return };
         if self.slots.len() <= worker {
             self.slots.resize_with(worker + 1, Slot::default);
         }

@@ -2,9 +2,13 @@
 
 mod descriptors;
 
-use crate::fleet::{Clients, Fleet, Host, limits, runtime};
+use std::path::PathBuf;
+
+use tokio::sync::mpsc;
+
+use crate::fleet::{Clients, Fleet, Host, Read, Reload, limits, runtime};
 use crate::process::{Log, Logs};
-use crate::{Config, Error};
+use crate::{Config, Error, observe};
 
 /// Serves the fleet over stdin and stdout until the host closes the pipe or a signal asks for the end.
 ///
@@ -22,13 +26,40 @@ pub fn stdio(config: Config) -> Result<(), Error> {
 /// # Errors
 /// As [`stdio`].
 pub fn stdio_with(config: Config, logs: Logs) -> Result<(), Error> {
+    run(config, logs, None)
+}
+
+/// [`stdio_with`], and the configuration is read again on SIGHUP and when one of these files changes. What can be applied is,
+/// without losing a request; `read` reads it, or says why it cannot be used.
+///
+/// # Errors
+/// As [`stdio`].
+pub fn stdio_reloading(
+    config: Config,
+    logs: Logs,
+    files: &[PathBuf],
+    read: impl FnMut() -> Result<Config, String> + Send + 'static,
+) -> Result<(), Error> {
+    run(config, logs, Some((files, Box::new(read))))
+}
+
+fn run(config: Config, logs: Logs, reload: Option<(&[PathBuf], Read)>) -> Result<(), Error> {
     config.validate().map_err(|(key, text)| crate::config::ConfigError::invalid(key, text))?;
     let runtime = runtime()?;
+    let (_listeners, questions) = observe::listen(&config)?;
     let descriptors = descriptors::take().map_err(Error::io("take over stdin and stdout"))?;
     let fleet = {
         let _guard = runtime.enter();
         let host = Host::new(descriptors.input, descriptors.output, limits().max_frame)?;
-        Fleet::new(&config, Log::Stderr(logs), Some(host), Clients::none())?
+        let fleet = Fleet::new(&config, Log::Stderr(logs), Some(host), Clients::none())?.with_questions(questions);
+        match reload {
+            None => fleet,
+            Some((files, read)) => {
+                let (changed, changes) = mpsc::unbounded_channel();
+                watch(files, changed);
+                fleet.with_reload(Reload::new(config, read, changes)?)
+            }
+        }
     };
     runtime.block_on(fleet.run());
     if let Some(copier) = descriptors.copier {
@@ -37,3 +68,13 @@ pub fn stdio_with(config: Config, logs: Logs) -> Result<(), Error> {
     }
     Ok(())
 }
+
+#[cfg(target_os = "linux")]
+fn watch(files: &[PathBuf], changed: mpsc::UnboundedSender<()>) {
+    if let Err(error) = crate::config::watch::watch(files, changed) {
+        tracing::warn!("changes of the configuration are not seen, but by SIGHUP: {error}");
+    }
+}
+
+#[cfg(not(target_os = "linux"))]
+fn watch(_: &[PathBuf], _: mpsc::UnboundedSender<()>) {}

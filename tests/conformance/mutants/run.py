@@ -56,6 +56,8 @@ def judge(name, entry, failed, said):
         problems.append(f"named without a reason: {' '.join(sorted(unrelated))}")
     if allowed and not entry.get("reason"):
         problems.append("`also` needs a `reason`")
+    if not failed:
+        problems.append("nothing was named")
     if not expected and not allowed:
         problems.append("nothing is expected of it")
     return f"{'; '.join(problems)}\n    {said[:600]}" if problems else None

@@ -13,8 +13,13 @@ use crate::worker::Worker;
 
 /// How long a worker may take for one answer before it counts as missing, unscaled.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(10);
-/// The same for one that has left out so many answers already: what is half built should not take an hour to judge.
-const SHORTER: [(u32, Duration); 2] = [(6, Duration::from_millis(500)), (3, Duration::from_secs(2))];
+/// The same for one that has left out some answers already: what is half built should not take an hour to judge. Checks have
+/// workers sleep for a second, which is no silence.
+const SHORTER: Duration = Duration::from_secs(2);
+/// So many.
+const SILENCES: u32 = 3;
+/// How long a worker may take to end, at least.
+const END: Duration = Duration::from_secs(5);
 /// A host kills a worker that is not ready by then.
 const START_LIMIT: Duration = Duration::from_secs(20);
 
@@ -115,9 +120,14 @@ impl Session {
     /// How long one answer may take.
     #[must_use]
     pub fn patience(&self) -> Duration {
-        let silences = self.0.silences.get();
-        let shorter = SHORTER.iter().find(|(many, _)| silences >= *many);
-        shorter.map_or(PATIENCE, |(_, patience)| *patience).mul_f64(self.0.scale)
+        let patience = if self.0.silences.get() < SILENCES { PATIENCE } else { SHORTER };
+        patience.mul_f64(self.0.scale)
+    }
+
+    /// How long a worker may take to finish what it has, and end.
+    #[must_use]
+    pub fn patience_for_the_end(&self) -> Duration {
+        self.patience().max(END.mul_f64(self.0.scale))
     }
 
     /// An answer that was due did not come in all that time.

@@ -297,7 +297,7 @@ impl Worker {
     /// # Errors
     /// Where it does not end in time.
     pub fn rest(&mut self) -> Outcome<Vec<Message>> {
-        let limit = self.session.patience().min(self.session.time_left());
+        let limit = self.session.patience_for_the_end().min(self.session.time_left());
         let all = self.listen(limit);
         ensure!(self.over.is_some(), "stdout has not ended within {:.1} s", limit.as_secs_f64());
         Ok(all)

@@ -6,6 +6,7 @@ use proptest::test_runner::TestRunner;
 
 use super::*;
 use crate::config::{Instances, Labels, Range, RecycleConfig};
+use crate::core::{Changes, GroupPolicy, Policy};
 
 #[derive(Debug, Clone)]
 enum Step {
@@ -27,7 +28,17 @@ enum Step {
     Wrote(usize, u8),
     Weigh(usize, u8),
     Replace(usize),
+    /// Other settings: so many instances at least and more at most, for one entry; or it goes, or comes again.
+    Configure(usize, usize, usize, Configured),
     Excuse(usize),
+}
+
+#[derive(Debug, Clone, Copy)]
+enum Configured {
+    Adjusted,
+    Replaced,
+    Removed,
+    Added,
 }
 
 #[derive(Debug, Clone)]
@@ -67,7 +78,17 @@ fn step() -> impl Strategy<Value = Step> {
         2 => (worker.clone(), any::<u8>()).prop_map(|(w, part)| Step::Wrote(w, part)),
         1 => (worker.clone(), any::<u8>()).prop_map(|(w, weight)| Step::Weigh(w, weight)),
         1 => (0..4_usize).prop_map(Step::Replace),
+        1 => (0..4_usize, 0..2_usize, 1..3_usize, configured()).prop_map(|(g, min, more, c)| Step::Configure(g, min, more, c)),
         1 => worker.prop_map(Step::Excuse),
+    ]
+}
+
+fn configured() -> impl Strategy<Value = Configured> {
+    prop_oneof![
+        3 => Just(Configured::Adjusted),
+        2 => Just(Configured::Replaced),
+        1 => Just(Configured::Removed),
+        1 => Just(Configured::Added),
     ]
 }
 
@@ -166,6 +187,7 @@ impl Sim {
             Step::Advance(ms) => self.advance(ms.into()),
             Step::Pipes(flow) => self.pipes_flow = flow,
             Step::Replace(group) => self.handle(Event::Replace { group, reason: "new settings".into() }),
+            Step::Configure(group, min, more, how) => self.configure(group, Range { min, max: min + more }, how),
             Step::Live(worker) => self.live(worker % count),
             Step::Late(worker, index) => self.reply(worker % count, "result", &format!("r{index}"), &map! {}),
             Step::Die(worker) if self.processes[worker % count].is_alive || self.is_due(worker % count) => {
@@ -189,6 +211,27 @@ impl Sim {
             }
             _ => {}
         }
+    }
+
+    fn configure(&mut self, which: usize, range: Range, how: Configured) {
+        // So many entries at most, those that have gone included.
+        const MOST: usize = 8;
+        let entry = WorkerConfig { instances: Instances::Range(range), ..fleet()[which].clone() };
+        let policy = GroupPolicy::new(&entry, &config());
+        let group = (0..self.core.groups.len()).find(|id| {
+            let group = &self.core.groups[*id];
+            group.policy.name == entry.name && !group.is_removed
+        });
+        let (mut kept, mut added, mut removed) = (Vec::new(), Vec::new(), Vec::new());
+        match (how, group) {
+            (Configured::Adjusted, Some(group)) => kept.push((group, policy, None)),
+            (Configured::Replaced, Some(group)) => kept.push((group, policy, Some("new settings".to_owned()))),
+            (Configured::Removed, Some(group)) => removed.push(group),
+            (Configured::Added, None) if self.core.groups.len() < MOST => added.push(policy),
+            _ => return,
+        }
+        let policy = Policy::new(&Config { health_interval_ms: 2000, health_timeout_ms: 1000, ..config() }, 1 << 20);
+        self.handle(Event::Configure(Box::new(Changes { policy, kept, added, removed })));
     }
 
     /// What only a process that lives does.

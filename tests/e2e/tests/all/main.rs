@@ -16,6 +16,7 @@ mod launching;
 mod load_errors;
 mod logs;
 mod looking;
+mod operations;
 mod stdout;
 mod stock;
 mod supervision;
