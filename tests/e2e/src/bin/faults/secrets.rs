@@ -3,6 +3,8 @@
 
 use std::collections::{BTreeSet, HashMap};
 use std::fs;
+use std::io::{Read, Write};
+use std::os::unix::net::UnixStream;
 use std::path::Path;
 
 use millwork_e2e::descendants::MARK;
@@ -72,6 +74,8 @@ pub(crate) fn run(settings: &Settings) -> Vec<Row> {
     );
     let launch = Launch::of("millwork").args(["inspect", "--full", "--record"]).arg(&recording).arg("--");
     let launch = launch.arg(binary("millwork")).args(["serve", "--stdio", "--log", "debug"]);
+    let (events, figures) = (folder.path().join("events.jsonl"), folder.path().join("figures"));
+    let launch = launch.arg("--events").arg(&events).arg("--metrics").arg(format!("unix:{}", figures.display()));
     let launch = launch.file("millwork.toml", config).env(NAME, KEPT).env("STRAY_API_KEY", STRAY);
     let works_in = launch.folder().to_owned();
     let mut host = Host::start(launch);
@@ -92,6 +96,7 @@ pub(crate) fn run(settings: &Settings) -> Vec<Row> {
         // How the last one died stands there, too.
         let status = host.send("worker.status", &Map::new());
         search.look_at_lines("the status", &format!("{:?}", host.terminal(&status).data()));
+        ["metrics", "status"].iter().for_each(|of| search.look_at_lines(of, &get(&figures, of)));
     }
     let log = host.stderr();
     let cores = cores(&works_in);
@@ -100,19 +105,23 @@ pub(crate) fn run(settings: &Settings) -> Vec<Row> {
     search.look_at_lines("the log", &log);
     let recorded = recorded(&recording);
     search.look("the recording", &recorded);
+    let events = fs::read_to_string(events).expect("there are events");
+    search.look_at_lines("an event", &events);
     // Where nothing was said, nothing is found.
     let recording = String::from_utf8_lossy(&recorded);
     let said = [
         ("by a worker as it starts", log.contains("my key is ***")),
         ("in an error", errors.contains("the token is ***")),
         ("in an answer that is recorded", recording.contains("the token is ***")),
+        ("in the event of a death", events.contains("the token is ***")),
     ];
     let silent: Vec<&str> = said.iter().filter(|(_, is_said)| !is_said).map(|(place, _)| *place).collect();
     vec![
         Row::new(
             format!(
-                "three values looked for in {} lines of log, {} bytes of errors, {} bytes of recording, {} environments, the status, all arguments",
+                "three values looked for in {} lines of log, {} events, {} bytes of errors, {} bytes of recording, {} environments, the status, figures, all arguments",
                 log.lines().count(),
+                events.lines().count(),
                 errors.len(),
                 recorded.len(),
                 search.environments
@@ -125,7 +134,7 @@ pub(crate) fn run(settings: &Settings) -> Vec<Row> {
             search.places.is_empty(),
         ),
         Row::new(
-            "where one is said, it is blotted out: by a worker as it starts, in errors, in recorded answers",
+            "where one is said, it is blotted out: by a worker as it starts, in errors, in recorded answers, in events",
             if silent.is_empty() { "yes".to_owned() } else { format!("not said {}", silent.join(", ")) },
             "yes",
             silent.is_empty(),
@@ -138,6 +147,16 @@ pub(crate) fn run(settings: &Settings) -> Vec<Row> {
         ),
         Row::new("processes left", left.len().to_string(), "0", left.is_empty()),
     ]
+}
+
+/// What is answered to who asks for figures.
+fn get(socket: &Path, of: &str) -> String {
+    let mut stream = UnixStream::connect(socket).expect("figures are given there");
+    stream.write_all(format!("GET /{of} HTTP/1.1\r\n\r\n").as_bytes()).expect("it listens");
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).expect("it answers");
+    assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
+    answer
 }
 
 /// What the errors among these say. What a node gives is its host's own affair.
