@@ -29,6 +29,8 @@ const MOMENTS: [&str; 12] = [
     "closing",
 ];
 const LIMIT: Duration = Duration::from_secs(2);
+/// A program that is just being loaded shows no environment, and so no mark: gone is what does not come again for so long.
+const SETTLED: Duration = Duration::from_millis(50);
 
 pub(crate) fn run(settings: &Settings) -> Vec<Row> {
     let rounds = settings.of(1, 20);
@@ -70,7 +72,7 @@ fn dies(moment: &str, program: &str, extra: &str, signal: Signal, least: usize) 
     let read = BufReader::new(host.stdout.take().expect("a pipe")).read_line(&mut line);
     assert!(read.is_ok() && line == "now\n", "the host did not come to {moment} with {program} {extra}");
     // While it loads, not all of them are there yet.
-    let (there, least) = (marked(&mark), if moment == "load" { 2 } else { least });
+    let (there, least) = (marked(&mark), if moment == "load" { 1 } else { least });
     let guardians = guardians(&there);
     assert!(
         there.len() + guardians.len() >= least,
@@ -80,12 +82,16 @@ fn dies(moment: &str, program: &str, extra: &str, signal: Signal, least: usize) 
     let killed = Instant::now();
     kill(Pid::from_raw(i32::try_from(host.id()).expect("a process id")), signal).expect("it is there");
     host.wait().expect("it can be waited for");
-    let mut left = still();
-    while !left.is_empty() && killed.elapsed() < PATIENCE / 10 {
+    let mut gone_since = None;
+    let (took, left) = loop {
+        let (left, now) = (still(), killed.elapsed());
+        gone_since = if left.is_empty() { gone_since.or(Some(now)) } else { None };
+        let since = gone_since.unwrap_or(now);
+        if now - since >= SETTLED || now > PATIENCE / 10 {
+            break (since, left);
+        }
         std::thread::sleep(Duration::from_millis(5));
-        left = still();
-    }
-    let took = killed.elapsed();
+    };
     kill_marked(&mark);
     (took, left.into_iter().map(|process| process.command).collect())
 }
