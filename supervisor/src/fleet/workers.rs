@@ -172,7 +172,9 @@ impl Fleet {
                     if let Some(link) = self.link(worker) {
                         link.close_input();
                     }
-                    let cause = stray(claimed, max, &self.secrets.redact(&head));
+                    // It is the beginning of what came, and may end within a secret.
+                    let head = head.get(..self.secrets.cut(&head)).unwrap_or_default();
+                    let cause = stray(claimed, max, &self.secrets.redact(head));
                     self.handle(Event::Broken { worker, run, cause });
                     break;
                 }

@@ -70,6 +70,20 @@ impl Secrets {
         self.0.read().finder.is_none()
     }
 
+    /// How much of the beginning can be cut off without going through a secret, or through what may become one.
+    pub(crate) fn cut(&self, bytes: &[u8]) -> usize {
+        let known = self.0.read();
+        let Some(finder) = &known.finder else { return bytes.len() };
+        let longest = known.all().map(str::len).max().unwrap_or_default();
+        let may_begin = |at: &usize| {
+            let end = bytes.get(*at..).unwrap_or_default();
+            known.all().any(|secret| secret.as_bytes().starts_with(end))
+        };
+        let at = (bytes.len().saturating_sub(longest)..bytes.len()).find(may_begin).unwrap_or(bytes.len());
+        let through = finder.find_iter(bytes).find(|found| found.start() < at && at < found.end());
+        through.map_or(at, |found| found.start())
+    }
+
     /// The line with every secret blotted out.
     pub(crate) fn redact<'a>(&self, line: &'a [u8]) -> Cow<'a, [u8]> {
         let known = self.0.read();
@@ -96,6 +110,18 @@ mod tests {
         }
         let told = br#"abcdef, abcdef-longer: first line; second line; tiny, abcde, say "please", "say \"please\"""#;
         assert_eq!(&*secrets.redact(told), br#"***, ***: ***; ***; tiny, abcde, ***, "***""#);
+    }
+
+    #[test]
+    fn a_cut_leaves_every_secret_whole() {
+        let secrets = Secrets::default();
+        assert_eq!(secrets.cut(b"abcdef"), 6);
+        ["abcabc", "cabcde"].into_iter().for_each(|secret| secrets.learn(secret));
+        let cuts: [(&str, usize); 6] =
+            [("", 0), ("xyz", 3), ("xya", 2), ("xyabcab", 2), ("xyabcabc", 2), ("abcabcx", 7)];
+        for (bytes, at) in cuts {
+            assert_eq!(secrets.cut(bytes.as_bytes()), at, "{bytes}");
+        }
     }
 
     #[test]

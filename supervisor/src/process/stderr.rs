@@ -86,7 +86,8 @@ pub(super) fn drain(mut stream: ChildStderr, ears: Ears) -> io::Result<Arc<Tail>
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
                 Err(_) => break,
             };
-            lines.feed(buffer.get(..read).unwrap_or_default(), |line| {
+            let cut = |line: &[u8]| ears.secrets.cut(line);
+            lines.feed(buffer.get(..read).unwrap_or_default(), cut, |line| {
                 // The first counts; any other is a line as all are.
                 if !is_ready && line.trim_ascii() == READY_LINE.as_bytes() {
                     is_ready = true;
@@ -109,15 +110,19 @@ struct Lines {
 }
 
 impl Lines {
-    fn feed(&mut self, bytes: &[u8], mut line: impl FnMut(&[u8])) {
+    /// `cut` says where a line that is too long may be cut: half a secret would not be found.
+    fn feed(&mut self, bytes: &[u8], cut: impl Fn(&[u8]) -> usize, mut line: impl FnMut(&[u8])) {
         let mut pieces = bytes.split(|byte| *byte == b'\n').peekable();
-        while let Some(piece) = pieces.next() {
-            for part in piece.chunks(MAX_LINE) {
-                if self.rest.len() + part.len() > MAX_LINE {
-                    line(&std::mem::take(&mut self.rest));
-                }
+        while let Some(mut piece) = pieces.next() {
+            while let Some((part, more)) = piece.split_at_checked(MAX_LINE - self.rest.len()) {
                 self.rest.extend_from_slice(part);
+                // One secret that is longer than a line is cut all the same.
+                let at = Some(cut(&self.rest)).filter(|at| *at > 0).unwrap_or(MAX_LINE);
+                let next = self.rest.split_off(at);
+                line(&std::mem::replace(&mut self.rest, next));
+                piece = more;
             }
+            self.rest.extend_from_slice(piece);
             if pieces.peek().is_some() {
                 line(self.rest.strip_suffix(b"\r").unwrap_or(&self.rest));
                 self.rest.clear();
@@ -139,7 +144,7 @@ mod tests {
     fn lines(chunks: &[&[u8]]) -> Vec<Vec<u8>> {
         let mut lines = Lines::default();
         let mut out = Vec::new();
-        chunks.iter().for_each(|chunk| lines.feed(chunk, |line| out.push(line.to_vec())));
+        chunks.iter().for_each(|chunk| lines.feed(chunk, <[u8]>::len, |line| out.push(line.to_vec())));
         lines.end(|line| out.push(line.to_vec()));
         out
     }
@@ -151,6 +156,24 @@ mod tests {
         assert!(long.iter().all(|line| line.len() <= MAX_LINE));
         assert_eq!(long.iter().map(Vec::len).sum::<usize>(), 40_003);
         assert_eq!(long.last().unwrap(), b"end");
+    }
+
+    #[test]
+    fn no_cut_goes_through_a_secret() {
+        const SECRET: &str = "hunter2-and-then-some";
+        let secrets = Secrets::default();
+        secrets.learn(SECRET);
+        for before in MAX_LINE - SECRET.len() - 1..=MAX_LINE + 1 {
+            let said = format!("{}{SECRET}{}", "x".repeat(before), "y".repeat(MAX_LINE));
+            let (mut lines, mut told) = (Lines::default(), Vec::new());
+            let mut hear = |line: &[u8]| {
+                assert!(line.len() <= MAX_LINE);
+                told.extend_from_slice(&secrets.redact(line));
+            };
+            said.as_bytes().chunks(1000).for_each(|part| lines.feed(part, |cut| secrets.cut(cut), &mut hear));
+            lines.end(&mut hear);
+            assert_eq!(told, said.replace(SECRET, "***").as_bytes(), "{before} bytes before it");
+        }
     }
 
     #[test]

@@ -37,6 +37,38 @@ pub fn marked(mark: &str) -> Vec<Process> {
         .collect()
 }
 
+/// The guardians of these processes. They show no environment, and so no mark; once their parents have gone nobody can
+/// tell whose they were, so they are looked for before.
+#[must_use]
+pub fn guardians(of: &[Process]) -> Vec<Process> {
+    let all = fs::read_dir("/proc").expect("this system has /proc").flatten();
+    all.filter_map(|entry| {
+        let pid = entry.file_name().to_str()?.parse().ok()?;
+        let parent = parent_of_guardian(&entry.path())?;
+        let is_theirs = of.iter().any(|process| process.pid == parent);
+        is_theirs.then(|| Process { pid, command: GUARDIAN.to_owned() })
+    })
+    .collect()
+}
+
+/// Those of these guardians that still live.
+#[must_use]
+pub fn living_guardians(guardians: &[Process]) -> Vec<Process> {
+    let lives = |process: &&Process| parent_of_guardian(Path::new(&format!("/proc/{}", process.pid))).is_some();
+    guardians.iter().filter(lives).cloned().collect()
+}
+
+const GUARDIAN: &str = "mw-guardian";
+
+/// The parent of what is a guardian and has not ended (proc(5): pid, name, state, parent).
+fn parent_of_guardian(folder: &Path) -> Option<i32> {
+    let stat = fs::read_to_string(folder.join("stat")).ok()?;
+    let (name, rest) = stat.rsplit_once(')')?;
+    let mut fields = rest.split_whitespace();
+    let lives = name.ends_with(GUARDIAN) && fields.next() != Some("Z");
+    lives.then(|| fields.next()?.parse().ok())?
+}
+
 /// Kills them all.
 pub fn kill_marked(mark: &str) {
     for process in marked(mark) {

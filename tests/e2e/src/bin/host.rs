@@ -1,7 +1,7 @@
 //! A host to be killed: brings a program to one moment of its life, says so on stdout, and then only waits.
 //!
-//! `millwork-e2e-host MOMENT PROGRAM [child]`, with `child` after a node has started a process of its own: see the matches below. It is a process of its own because the tests end it with
-//! SIGKILL, which leaves it no way to tidy up.
+//! `millwork-e2e-host MOMENT PROGRAM [child]`, with `child` after a node has started a process of its own: see the matches
+//! below. It is a process of its own because the tests end it with SIGKILL, which leaves it no way to tidy up.
 #![allow(clippy::expect_used, clippy::panic, clippy::print_stdout, reason = "this is test code")]
 
 use std::io::Write;
@@ -22,9 +22,12 @@ fn main() {
     };
     let launch = program.launch();
     let has_child = extra == "child";
-    let mut peer = if moment == "load" && !has_child { launch.start() } else { launch.start().ready() };
-    if has_child {
-        start_child(&mut peer);
+    let mut peer = if moment == "load" { launch.start() } else { launch.start().ready() };
+    match (has_child, moment.as_str()) {
+        (false, _) => {}
+        // The request waits in the pipe while it loads: the child comes about when the end does.
+        (true, "load") => drop(peer.begin("execute", child())),
+        (true, _) => start_child(&mut peer),
     }
     match moment.as_str() {
         // Just started: it has not said READY, and may not have run a line of its own yet.
@@ -79,8 +82,12 @@ fn main() {
 
 /// A node starts a process that outlives its request.
 fn start_child(peer: &mut millwork_e2e::Peer) {
-    let started = peer.execute(Request::node("test.Child").field("seconds", 600));
+    let started = peer.execute(child());
     assert_eq!(started.kind, "result", "{started:?}");
+}
+
+fn child() -> Request {
+    Request::node("test.Child").field("seconds", 600)
 }
 
 /// Starts a request that does not end, and waits until it runs.

@@ -9,6 +9,8 @@ use crate::report::{Row, time};
 
 /// Of one core, averaged.
 const SHARE: f64 = 0.01;
+/// By so much a busy machine and a build without optimisations may be over it: no loop without waits stays below.
+const LENIENCE: f64 = 5.0;
 /// From the wait that the circuit is open for to the first answer.
 const BEYOND: Duration = Duration::from_secs(10);
 
@@ -26,9 +28,10 @@ pub(crate) fn run(settings: &Settings) -> Vec<Row> {
         open.as_millis()
     );
     let mut host = Host::serve(&config);
-    let (start, before) = (Instant::now(), cpu(host.pid()));
+    let (start, before) = (Instant::now(), cpu(&host));
     std::thread::sleep(watch);
-    let share = (cpu(host.pid()) - before).as_secs_f64() / start.elapsed().as_secs_f64();
+    let share = cpu(&host).saturating_sub(before).as_secs_f64() / start.elapsed().as_secs_f64();
+    let limit = settings.of(SHARE * LENIENCE, SHARE);
     let starts = host.stderr().lines().filter(|line| line.ends_with("is starting")).count();
     let told =
         host.workers().iter().all(|worker| matches!(worker.state.as_str(), "failed" | "backing_off" | "starting"));
@@ -41,8 +44,8 @@ pub(crate) fn run(settings: &Settings) -> Vec<Row> {
         Row::new(
             format!("a worker that dies at once, for {}: {starts} starts; the processor time of it all", time(watch)),
             format!("{:.2} % of a core", share * 100.0),
-            format!("< {:.0} %", SHARE * 100.0),
-            share < SHARE || !settings.long,
+            format!("< {:.0} %", limit * 100.0),
+            share < limit && starts > 1,
         ),
         Row::new("its state tells that it is broken", told.to_string(), "true", told),
         Row::new(
@@ -55,8 +58,13 @@ pub(crate) fn run(settings: &Settings) -> Vec<Row> {
     ]
 }
 
-/// The processor time of a process and of its children that have ended (proc(5): utime, stime, cutime, cstime).
-fn cpu(pid: i32) -> Duration {
+/// The processor time of the supervisor, its guardian and the worker, with those of their children that have ended.
+fn cpu(host: &Host) -> Duration {
+    host.processes().iter().map(|process| cpu_of(process.pid)).sum()
+}
+
+/// proc(5): utime, stime, cutime, cstime.
+fn cpu_of(pid: i32) -> Duration {
     let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
     // The name, which may hold spaces, ends with the last parenthesis.
     let fields: Vec<&str> = stat.rsplit(')').next().unwrap_or_default().split_whitespace().collect();

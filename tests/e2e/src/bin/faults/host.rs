@@ -108,7 +108,10 @@ impl Host {
 
     /// The living processes of all this, the supervisor and its guardian too.
     pub(crate) fn processes(&self) -> Vec<Process> {
-        descendants::marked(&self.mark)
+        let mut all = descendants::marked(&self.mark);
+        let guardians = descendants::guardians(&all);
+        all.extend(guardians);
+        all
     }
 
     /// Sends a request under a new id.
@@ -178,14 +181,17 @@ impl Host {
 
     /// Closes its stdin, waits for its end, and gives how it ended and what is left of it 2 s later.
     pub(crate) fn end(mut self) -> (Option<ExitStatus>, Vec<Process>) {
+        let guardians = descendants::guardians(&self.processes());
+        let mark = self.mark.clone();
+        let left = || [descendants::marked(&mark), descendants::living_guardians(&guardians)].concat();
         self.outbox = None;
         let mut status = None;
         within(PATIENCE, || {
             status = self.child.try_wait().expect("it can be waited for");
             status.is_some()
         });
-        within(Duration::from_secs(2), || self.processes().is_empty());
-        (status, self.processes())
+        within(Duration::from_secs(2), || left().is_empty());
+        (status, left())
     }
 
     fn log_end(&self) -> String {

@@ -4,7 +4,7 @@
 use std::io::{BufRead, BufReader};
 use std::time::{Duration, Instant};
 
-use millwork_e2e::descendants::{kill_marked, marked};
+use millwork_e2e::descendants::{guardians, kill_marked, living_guardians, marked};
 use millwork_e2e::process::binary;
 use millwork_e2e::{Launch, PATIENCE};
 use nix::sys::signal::{Signal, kill};
@@ -29,19 +29,22 @@ const MOMENTS: [&str; 12] = [
     "closing",
 ];
 const LIMIT: Duration = Duration::from_secs(2);
+/// A program that is just being loaded shows no environment, and so no mark: gone is what does not come again for so long.
+const SETTLED: Duration = Duration::from_millis(50);
 
 pub(crate) fn run(settings: &Settings) -> Vec<Row> {
     let rounds = settings.of(1, 20);
+    // With how many processes there are at the least: the host, the supervisor and its guardian, the worker, its child.
     let depths = [
-        ("host → worker", "Worker", ""),
-        ("host → supervisor → worker", "Supervisor", ""),
-        ("… → worker → its child", "Supervisor", "child"),
+        ("host → worker", "Worker", "", 2),
+        ("host → supervisor → worker", "Supervisor", "", 4),
+        ("… → worker → its child", "Supervisor", "child", 5),
     ];
-    let row = |(name, program, extra): (&str, &str, &str)| {
+    let row = |(name, program, extra, least): (&str, &str, &str, usize)| {
         let (mut times, mut late) = (Vec::new(), Vec::new());
         for moment in MOMENTS {
             for signal in [Signal::SIGKILL, Signal::SIGTERM].into_iter().cycle().take(2 * rounds) {
-                let (took, left) = dies(moment, program, extra, signal);
+                let (took, left) = dies(moment, program, extra, signal, least);
                 times.push(took);
                 if took > LIMIT || !left.is_empty() {
                     late.push(format!("{moment} by {signal}: {} {left:?}", time(took)));
@@ -61,22 +64,34 @@ pub(crate) fn run(settings: &Settings) -> Vec<Row> {
 }
 
 /// Brings a host to a moment and kills it there: how long something of it lived on, and what still does.
-fn dies(moment: &str, program: &str, extra: &str, signal: Signal) -> (Duration, Vec<String>) {
+fn dies(moment: &str, program: &str, extra: &str, signal: Signal, least: usize) -> (Duration, Vec<String>) {
     let host = Launch::path(&binary("millwork-e2e-host"));
     let mark = host.mark().to_owned();
     let (mut host, _folder) = host.args([moment, program, extra]).start_plain();
     let mut line = String::new();
     let read = BufReader::new(host.stdout.take().expect("a pipe")).read_line(&mut line);
     assert!(read.is_ok() && line == "now\n", "the host did not come to {moment} with {program} {extra}");
+    // While it loads, not all of them are there yet.
+    let (there, least) = (marked(&mark), if moment == "load" { 1 } else { least });
+    let guardians = guardians(&there);
+    assert!(
+        there.len() + guardians.len() >= least,
+        "at {moment} with {program} {extra} there is only {there:?} {guardians:?}"
+    );
+    let still = || [marked(&mark), living_guardians(&guardians)].concat();
     let killed = Instant::now();
     kill(Pid::from_raw(i32::try_from(host.id()).expect("a process id")), signal).expect("it is there");
     host.wait().expect("it can be waited for");
-    let mut left = marked(&mark);
-    while !left.is_empty() && killed.elapsed() < PATIENCE / 10 {
+    let mut gone_since = None;
+    let (took, left) = loop {
+        let (left, now) = (still(), killed.elapsed());
+        gone_since = if left.is_empty() { gone_since.or(Some(now)) } else { None };
+        let since = gone_since.unwrap_or(now);
+        if now - since >= SETTLED || now > PATIENCE / 10 {
+            break (since, left);
+        }
         std::thread::sleep(Duration::from_millis(5));
-        left = marked(&mark);
-    }
-    let took = killed.elapsed();
+    };
     kill_marked(&mark);
     (took, left.into_iter().map(|process| process.command).collect())
 }

@@ -1,16 +1,19 @@
 //! Secrets: values that are planted in requests and in the environment are printed by nodes, carried by workers that are
-//! killed, and recorded. They are found nowhere afterwards but in the processes that declared them.
+//! killed, and recorded. They are found nowhere afterwards but in the processes that may have them.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::fs;
+use std::io::{Read, Write};
+use std::os::unix::net::UnixStream;
 use std::path::Path;
 
+use millwork_e2e::descendants::MARK;
 use millwork_e2e::process::binary;
 use millwork_e2e::{Launch, Map, Request};
 use nix::sys::signal::Signal;
 
 use crate::Settings;
-use crate::host::{Host, Reply, signal};
+use crate::host::{Host, Reply, Worker, signal};
 use crate::report::Row;
 
 /// Planted in requests.
@@ -18,6 +21,45 @@ const SENT: &str = "canary-of-a-request-7f3a91";
 /// Planted in the environment; one worker declares it.
 const KEPT: &str = "canary-of-the-environment-c04e52";
 const NAME: &str = "CANARY_API_KEY";
+/// Planted there too; nobody declares it, and one worker is given nothing but what it is allowed.
+const STRAY: &str = "canary-that-nobody-declared-5b18d6";
+
+/// What was looked through, and where something was found that must not be there.
+#[derive(Debug, Default)]
+struct Search {
+    environments: usize,
+    places: BTreeSet<String>,
+}
+
+impl Search {
+    fn look(&mut self, place: &str, bytes: &[u8]) {
+        self.places.extend(holds(bytes).map(|canary| format!("{place}: {canary}")));
+    }
+
+    fn look_at_lines(&mut self, place: &str, text: &str) {
+        text.lines().for_each(|line| self.look(&format!("{place}: {line}"), line.as_bytes()));
+    }
+
+    /// The arguments of everything that runs here, not of ours alone.
+    fn look_at_arguments(&mut self) {
+        for process in fs::read_dir("/proc").into_iter().flatten().flatten() {
+            let arguments = fs::read(process.path().join("cmdline")).unwrap_or_default();
+            self.look(&format!("the arguments of {}", process.path().display()), &arguments);
+        }
+    }
+
+    /// The environment of a worker, which one of the two may know.
+    fn look_at_environment(&mut self, worker: &Worker) {
+        let environ = fs::read(format!("/proc/{}/environ", worker.pid)).unwrap_or_default();
+        let has = |text: &str| environ.windows(text.len()).any(|window| window == text.as_bytes());
+        assert!(has(MARK), "the environment of {worker:?} cannot be read");
+        assert_eq!(has(KEPT), worker.name == "trusted", "{NAME} in the environment of `{}`", worker.name);
+        if worker.name == "other" {
+            self.look("the environment of `other`", &environ);
+        }
+        self.environments += 1;
+    }
+}
 
 pub(crate) fn run(settings: &Settings) -> Vec<Row> {
     let folder = tempfile::tempdir().expect("a folder can be made");
@@ -27,59 +69,94 @@ pub(crate) fn run(settings: &Settings) -> Vec<Row> {
     let config = format!(
         "[restart]\nbackoff_ms = 10\nmax_backoff_ms = 50\nmax_crashes = 100000\n\
          [[worker]]\nname = \"trusted\"\npool = \"all\"\nsecrets = [\"{NAME}\"]\ncommand = [\"sh\", \"-c\", {script:?}]\n\
-         [[worker]]\nname = \"other\"\npool = \"all\"\ncommand = [{worker:?}, \"--stdio\", \"--test-nodes\"]\n"
+         [[worker]]\nname = \"other\"\npool = \"all\"\nenv_allow = [\"{MARK}\"]\n\
+         command = [{worker:?}, \"--stdio\", \"--test-nodes\"]\n"
     );
     let launch = Launch::of("millwork").args(["inspect", "--full", "--record"]).arg(&recording).arg("--");
     let launch = launch.arg(binary("millwork")).args(["serve", "--stdio", "--log", "debug"]);
-    let mut host = Host::start(launch.file("millwork.toml", config).env(NAME, KEPT));
-    let (mut errors, mut places) = (String::new(), Vec::new());
-    let mut environments = 0;
+    let (events, figures) = (folder.path().join("events.jsonl"), folder.path().join("figures"));
+    let launch = launch.arg("--events").arg(&events).arg("--metrics").arg(format!("unix:{}", figures.display()));
+    let launch = launch.file("millwork.toml", config).env(NAME, KEPT).env("STRAY_API_KEY", STRAY);
+    let works_in = launch.folder().to_owned();
+    let mut host = Host::start(launch);
+    let (mut errors, mut search, mut may_dump) = (String::new(), Search::default(), 0);
     for round in 0..settings.of(4, 40) {
         let workers = host.await_workers(|workers| workers.len() == 2 && workers.iter().all(|w| w.state == "ready"));
-        for worker in workers.iter().filter(|worker| worker.name == "other") {
-            environments += 1;
-            let environ = fs::read(format!("/proc/{}/environ", worker.pid)).unwrap_or_default();
-            places.extend(holds(&environ).map(|canary| format!("the environment of `other`: {canary}")));
-        }
-        for process in host.processes() {
-            places.extend(holds(process.command.as_bytes()).map(|canary| format!("{}: {canary}", process.command)));
-        }
+        workers.iter().for_each(|worker| search.look_at_environment(worker));
+        may_dump += workers.iter().filter(|worker| dumps_core(worker.pid)).count();
         let ids: Vec<String> = requests(round).iter().map(|request| host.send("execute", request)).collect();
         // Some have said it and are answered, others die with it.
         let dies = &workers[round % 2];
         let (answered, dying) = ids.split_at(ids.len() / 2);
         errors.extend(told(host.terminals(answered)));
-        let _ = signal(dies.pid, [Signal::SIGKILL, Signal::SIGABRT][round % 2]);
+        search.look_at_arguments();
+        let _ = signal(dies.pid, [Signal::SIGKILL, Signal::SIGABRT][round / 2 % 2]);
         dying.iter().for_each(|id| host.post("cancel", id, &Map::new()));
         errors.extend(told(host.terminals(dying)));
+        // How the last one died stands there, too.
+        let status = host.send("worker.status", &Map::new());
+        search.look_at_lines("the status", &format!("{:?}", host.terminal(&status).data()));
+        ["metrics", "status"].iter().for_each(|of| search.look_at_lines(of, &get(&figures, of)));
     }
     let log = host.stderr();
+    let cores = cores(&works_in);
     let (_, left) = host.end();
-    places.extend(
-        errors.lines().filter(|line| holds(line.as_bytes()).next().is_some()).map(|line| format!("an error: {line}")),
-    );
-    places.extend(
-        log.lines().filter(|line| holds(line.as_bytes()).next().is_some()).map(|line| format!("the log: {line}")),
-    );
+    search.look_at_lines("an error", &errors);
+    search.look_at_lines("the log", &log);
     let recorded = recorded(&recording);
-    places.extend(holds(&recorded).map(|canary| format!("the recording: {canary}")));
-    let said = log.matches("***").count();
+    search.look("the recording", &recorded);
+    let events = fs::read_to_string(events).expect("there are events");
+    search.look_at_lines("an event", &events);
+    // Where nothing was said, nothing is found.
+    let recording = String::from_utf8_lossy(&recorded);
+    let said = [
+        ("by a worker as it starts", log.contains("my key is ***")),
+        ("in an error", errors.contains("the token is ***")),
+        ("in an answer that is recorded", recording.contains("the token is ***")),
+        ("in the event of a death", events.contains("the token is ***")),
+    ];
+    let silent: Vec<&str> = said.iter().filter(|(_, is_said)| !is_said).map(|(place, _)| *place).collect();
     vec![
         Row::new(
             format!(
-                "two values looked for in {} lines of log, {} bytes of errors, {} bytes of recording, {environments} environments, all arguments",
+                "three values looked for in {} lines of log, {} events, {} bytes of errors, {} bytes of recording, {} environments, the status, figures, all arguments",
                 log.lines().count(),
+                events.lines().count(),
                 errors.len(),
-                recorded.len()
+                recorded.len(),
+                search.environments
             ),
-            places.first().map_or_else(|| "nowhere".to_owned(), |first| format!("{} places: {first}", places.len())),
+            search
+                .places
+                .first()
+                .map_or_else(|| "nowhere".to_owned(), |first| format!("{} places: {first}", search.places.len())),
             "nowhere",
-            places.is_empty(),
+            search.places.is_empty(),
         ),
-        Row::new("places where one was said, and is blotted out", said.to_string(), "some", said > 0),
-        Row::new("core files", cores(folder.path()).to_string(), "0", cores(folder.path()) == 0),
+        Row::new(
+            "where one is said, it is blotted out: by a worker as it starts, in errors, in recorded answers, in events",
+            if silent.is_empty() { "yes".to_owned() } else { format!("not said {}", silent.join(", ")) },
+            "yes",
+            silent.is_empty(),
+        ),
+        Row::new(
+            "core files; workers that may write one",
+            format!("{cores}, {may_dump}"),
+            "0, 0",
+            cores == 0 && may_dump == 0,
+        ),
         Row::new("processes left", left.len().to_string(), "0", left.is_empty()),
     ]
+}
+
+/// What is answered to who asks for figures.
+fn get(socket: &Path, of: &str) -> String {
+    let mut stream = UnixStream::connect(socket).expect("figures are given there");
+    stream.write_all(format!("GET /{of} HTTP/1.1\r\n\r\n").as_bytes()).expect("it listens");
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).expect("it answers");
+    assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
+    answer
 }
 
 /// What the errors among these say. What a node gives is its host's own affair.
@@ -92,6 +169,8 @@ fn requests(round: usize) -> Vec<Map> {
     let with_secret =
         |request: Request| -> Map { request.secret("TEST_SECRET", SENT).with("nonce", round as i64).into() };
     let said = format!("the token is {SENT}.");
+    // A line of many pieces, whose ends fall anywhere.
+    let endless = SENT.repeat(2_000);
     vec![
         with_secret(Request::node("test.StdoutNoise").field("text", said.clone())),
         with_secret(Request::node("test.NeedsSecret")),
@@ -99,15 +178,17 @@ fn requests(round: usize) -> Vec<Map> {
         with_secret(Request::node("test.Panic").field("message", said.clone())),
         with_secret(Request::node("test.Sleep").field("ms", 600_000)),
         with_secret(Request::node("test.Sleep").field("ms", 600_000)),
-        with_secret(Request::node("test.Sleep").field("ms", 600_000)),
-        with_secret(Request::node("test.StdoutNoise").field("text", said)),
+        with_secret(Request::node("test.StdoutNoise").field("text", endless)),
     ]
 }
 
-/// Which of the two are in these bytes.
+/// Which of them are in these bytes. Half of one counts: it may have been cut.
 fn holds(bytes: &[u8]) -> impl Iterator<Item = &'static str> + use<'_> {
     let contains = |text: &str| bytes.windows(text.len()).any(|window| window == text.as_bytes());
-    [SENT, KEPT].into_iter().filter(move |canary| contains(canary))
+    [SENT, KEPT, STRAY].into_iter().filter(move |canary| {
+        let (begin, end) = canary.split_at(canary.len() / 2);
+        contains(begin) || contains(end)
+    })
 }
 
 /// The recording, with the payloads as they were on the pipe.
@@ -133,9 +214,17 @@ fn decode(text: &str) -> Vec<u8> {
     sextets.chunks(4).flat_map(triple).collect()
 }
 
-/// Core files, where a crash would leave them.
+/// Whether a crash of this process may write its memory to a file, or to a program that the system has for it: from 2
+/// bytes on (core(5)).
+fn dumps_core(pid: i32) -> bool {
+    let limits = fs::read_to_string(format!("/proc/{pid}/limits")).unwrap_or_default();
+    let line = limits.lines().find_map(|line| line.strip_prefix("Max core file size"));
+    let soft = line.and_then(|line| line.split_whitespace().next()).unwrap_or("unknown");
+    soft.parse::<u64>().map_or(true, |limit| limit > 1)
+}
+
+/// Core files in the folder that workers work in.
 fn cores(folder: &Path) -> usize {
-    let here = std::env::current_dir().unwrap_or_default();
-    let files = [folder, &here].into_iter().flat_map(fs::read_dir).flatten().flatten();
+    let files = fs::read_dir(folder).into_iter().flatten().flatten();
     files.filter(|entry| entry.file_name().to_string_lossy().starts_with("core")).count()
 }
