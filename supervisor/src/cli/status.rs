@@ -159,8 +159,14 @@ fn rows(value: &Value) -> String {
             let Value::Map(row) = row else { continue };
             let name = row.get("name").map(show::plain).unwrap_or_default();
             for text in BELOW.into_iter().filter_map(|key| row.shift_remove(key)) {
-                if let Some(line) = text.as_str().and_then(|text| text.lines().next()) {
-                    below.push(format!("\n {name}: {line}"));
+                if let Some(text) = text.as_str() {
+                    // A cause often stands in the last line.
+                    let lines: Vec<&str> = text.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
+                    let shown = match lines.as_slice() {
+                        [first, .., last] => format!("{first} … {last}"),
+                        _ => lines.concat(),
+                    };
+                    below.push(format!("\n {name}: {shown}"));
                 }
             }
         }
@@ -194,9 +200,7 @@ mod tests {
         }
         assert!(text.contains("load errors              none"));
         assert!(
-            text.contains("\n stock: memory_mb 9 (watched)\n stock: it died")
-                && !text.contains("last_error")
-                && !text.contains("of this"),
+            text.contains("\n stock: memory_mb 9 (watched)\n stock: it died … of this") && !text.contains("last_error"),
             "{text}"
         );
     }

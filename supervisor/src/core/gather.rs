@@ -22,6 +22,11 @@ impl Core {
         let ready = |id: &WorkerId| self.workers.get(*id).is_some_and(|worker| worker.state == WorkerState::Ready);
         let workers: Vec<WorkerId> = (0..self.workers.len()).filter(ready).collect();
         let kind = request.kind.clone();
+        // What these carry means nothing, and would wait with each worker that does not read.
+        let data = match &*kind {
+            "worker.status" | "provider.list" | "models.list_cached" => Map::new(),
+            _ => data,
+        };
         let limit = match &*kind {
             "worker.status" => now.saturating_add(STATUS_WAIT),
             // These free memory or disk, which may take a while.

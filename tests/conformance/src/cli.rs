@@ -35,10 +35,10 @@ pub struct Args {
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=6))]
     pub protocol: Option<u32>,
     /// Check only these: ids, beginnings of ids, areas.
-    #[arg(long, value_name = "PATTERN", num_args = 1..)]
+    #[arg(long, value_name = "PATTERN", num_args = 1.., value_delimiter = ',')]
     pub only: Vec<String>,
     /// Leave these out: ids, beginnings of ids, areas.
-    #[arg(long, value_name = "PATTERN", num_args = 1..)]
+    #[arg(long, value_name = "PATTERN", num_args = 1.., value_delimiter = ',')]
     pub skip: Vec<String>,
     /// JSON instead of a table.
     #[arg(long)]
@@ -77,8 +77,8 @@ pub struct Args {
 
 fn positive(text: &str) -> Result<f64, String> {
     match text.parse::<f64>() {
-        Ok(scale) if scale > 0.0 && scale.is_finite() => Ok(scale),
-        _ => Err("a positive number, such as 3 or 0.5".to_owned()),
+        Ok(scale) if (0.01..=1000.0).contains(&scale) => Ok(scale),
+        _ => Err("a number from 0.01 to 1000, such as 3 or 0.5".to_owned()),
     }
 }
 
@@ -139,6 +139,11 @@ pub fn run(args: &Args) -> Outcome {
         Ok(bytes) => bytes,
         Err((path, error)) => return Outcome::error(2, format!("cannot read {}: {error}", path.display())),
     };
+    if args.fuzz.is_some()
+        && let Err(error) = std::fs::create_dir_all(&args.fuzz_out)
+    {
+        return Outcome::error(2, format!("cannot make the folder {}: {error}", args.fuzz_out.display()));
+    }
     // Before an hour of checks, not after it.
     if let Some(path) = &args.junit
         && let Err(error) = OpenOptions::new().append(true).create(true).open(path)

@@ -412,6 +412,7 @@ impl Worker {
         let (head, len) = self.peer.unfinished();
         let stop = fail(format!("{what} was due, and no answer came within {:.1} s", limit.as_secs_f64()));
         if len > 0 {
+            self.hold_to_its_end(len, limit);
             let claimed = head.first_chunk::<4>().map_or(0, |header| u32::from_be_bytes(*header));
             return stop.cause(format!(
                 "stdout holds {len} bytes of a frame that claims {claimed} and never ends; it begins with {:?}",
@@ -422,6 +423,16 @@ impl Worker {
             return stop.cause(format!("An error came instead, with nil as its id: {text:?}"));
         }
         stop.cause("The worker took the request and never ended it, or waits for something that the contract does not give it.")
+    }
+
+    /// A frame that has begun and stands still is one that is left unfinished, also while its worker lives.
+    fn hold_to_its_end(&self, len: usize, limit: Duration) {
+        std::thread::sleep(self.session.seconds(0.2));
+        if self.peer.unfinished().1 == len {
+            let seconds = limit.as_secs_f64();
+            self.session
+                .violated(rule::WHOLE, format!("{len} bytes of a frame came within {seconds:.1} s, and no more"));
+        }
     }
 
     /// The next event, seen to; gives the frame, if it is one that a check may see.
