@@ -24,9 +24,14 @@ pub(crate) struct Responder {
 pub(crate) struct Voice {
     id: Option<Arc<str>>,
     output: Arc<Output>,
-    answered: Arc<AtomicBool>,
+    state: Arc<State>,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    answered: AtomicBool,
     /// What its errors must not say.
-    secrets: Arc<OnceLock<Vec<String>>>,
+    secrets: OnceLock<Vec<String>>,
 }
 
 /// Shorter ones would blot out words that are none.
@@ -34,7 +39,7 @@ const SHORTEST_SECRET: usize = 6;
 
 impl Voice {
     pub(crate) fn new(id: Option<Arc<str>>, output: Arc<Output>) -> Self {
-        Self { id, output, answered: Arc::default(), secrets: Arc::default() }
+        Self { id, output, state: Arc::default() }
     }
 
     /// Keeps these out of the errors of this request: a library may quote the URL or the header that it failed with.
@@ -44,13 +49,13 @@ impl Voice {
             // The longest first: one may begin with another.
             secrets.sort_by_key(|secret| std::cmp::Reverse(secret.len()));
             // A request brings its secrets once.
-            let _ = self.secrets.set(secrets);
+            let _ = self.state.secrets.set(secrets);
         }
     }
 
     /// The text without the secrets of this request.
     pub(crate) fn blot(&self, text: &str) -> String {
-        let secrets = self.secrets.get().map(Vec::as_slice).unwrap_or_default();
+        let secrets = self.state.secrets.get().map(Vec::as_slice).unwrap_or_default();
         secrets.iter().fold(text.to_owned(), |text, secret| text.replace(secret.as_str(), "***"))
     }
 
@@ -59,15 +64,14 @@ impl Voice {
     }
 
     fn error_frame(&self, error: &Error) -> Frame {
-        if self.secrets.get().is_none() {
-            error_frame(self.id(), error)
-        } else {
-            error_frame(self.id(), &error.blotted(|text| self.blot(text)))
+        match self.state.secrets.get() {
+            None => error_frame(self.id(), error),
+            Some(_) => error_frame(self.id(), &error.blotted(|text| self.blot(text))),
         }
     }
 
     fn terminal(&self, frame: Frame) {
-        if !self.answered.swap(true, Ordering::AcqRel) {
+        if !self.state.answered.swap(true, Ordering::AcqRel) {
             self.output.send(frame);
         }
     }
@@ -147,7 +151,7 @@ impl Responder {
 
 impl Drop for Responder {
     fn drop(&mut self) {
-        if self.voice.answered.load(Ordering::Acquire) {
+        if self.voice.state.answered.load(Ordering::Acquire) {
             return;
         }
         self.in_flight.release(self.voice.id());

@@ -1,7 +1,5 @@
 //! `millwork serve`: the flags. The serving is in [`millwork::serve`].
 
-use std::path::PathBuf;
-
 use super::failure::{Failure, Outcome};
 use super::{fleet, log};
 
@@ -42,15 +40,6 @@ pub(crate) fn run(args: &Args) -> Outcome {
     fleet.set("metrics", args.metrics.as_deref());
     fleet.set("otlp", args.otlp.as_deref());
     let (config, files) = (fleet.config()?, fleet.files());
-    let read: Vec<PathBuf> = files.iter().filter(|file| file.is_file()).cloned().collect();
-    let again = move || {
-        // A disk that is full, or an editor that is not done, is no wish for another fleet; and a pipe may never end.
-        let lost =
-            read.iter().find(|file| !std::fs::metadata(file).is_ok_and(|found| found.is_file() && found.len() > 0));
-        match lost {
-            Some(file) => Err(format!("{} is empty or gone, or no file any more", file.display())),
-            None => fleet.config().map_err(|failure| failure.message().to_owned()),
-        }
-    };
+    let again = move || fleet.config().map_err(|failure| failure.message().to_owned());
     Ok(millwork::serve::stdio_reloading(config, log::of_server(), &files, again)?)
 }

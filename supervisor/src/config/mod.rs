@@ -14,6 +14,7 @@
 //! ```
 
 mod contain;
+mod keys;
 mod layers;
 mod pool;
 mod stock;

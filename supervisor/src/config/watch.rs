@@ -6,6 +6,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use nix::errno::Errno;
 use nix::sys::inotify::{AddWatchFlags, InitFlags, Inotify};
 use tokio::sync::mpsc;
 
@@ -28,7 +29,12 @@ pub(crate) fn watch(files: &[PathBuf], changed: mpsc::UnboundedSender<()>) -> io
         return Ok(());
     }
     let listen = move || {
-        while let Ok(events) = inotify.read_events() {
+        loop {
+            let events = match inotify.read_events() {
+                Ok(events) => events,
+                Err(Errno::EINTR) => continue,
+                Err(_) => break,
+            };
             if events.iter().any(|event| event.name.as_ref().is_some_and(|name| names.contains(name))) {
                 std::thread::sleep(SETTLE);
                 if changed.send(()).is_err() {

@@ -132,7 +132,7 @@ fn timed_out(label: &str) -> ErrorData {
 }
 
 /// The data of a terminal frame; of an error frame, the error.
-pub(super) fn decode(payload: &Bytes) -> Outcome {
+pub(crate) fn decode(payload: &Bytes) -> Outcome {
     let failed = |text: String| Box::new(ErrorData::new(ErrorKind::Failed, text));
     let envelope = Envelope::peek(payload).map_err(|error| failed(error.to_string()))?;
     let data = envelope.decode_data(payload, &Limits::default()).map_err(|error| failed(error.to_string()))?;

@@ -35,6 +35,7 @@ use std::sync::Arc;
 use millwork_protocol::message::ErrorData;
 use millwork_protocol::{Bytes, Frame, Map};
 
+pub(crate) use answers::decode;
 pub(crate) use figures::{BOUNDS, Figures};
 pub(crate) use poison::{Fingerprint, fingerprint};
 pub(crate) use policy::{GroupPolicy, Millis, Policy};
@@ -132,12 +133,6 @@ pub(crate) enum Event {
         worker: WorkerId,
         run: u32,
         rss_bytes: u64,
-    },
-    /// Replace every worker of a group, one after the other, and say why.
-    #[cfg(test)]
-    Replace {
-        group: usize,
-        reason: String,
     },
     /// Go by other settings.
     Configure(Box<Changes>),
@@ -314,8 +309,6 @@ impl Core {
             Event::Usage { worker, run, rss_bytes } if self.is_current(worker, run) => {
                 self.usage(now, worker, rss_bytes);
             }
-            #[cfg(test)]
-            Event::Replace { group, reason } => self.replace(now, group, &reason),
             Event::Configure(changes) => self.reconfigure(now, *changes),
             Event::Shutdown { at_once } => self.begin_shutdown(now, at_once),
             Event::Tick

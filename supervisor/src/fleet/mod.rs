@@ -74,11 +74,6 @@ impl Fleet {
         declared.iter().filter_map(|name| std::env::var(name).ok()).for_each(|secret| secrets.keep(&secret));
         let spawner = Spawner::start(report, log, secrets.clone(), declared)
             .map_err(Error::io("start a thread for processes"))?;
-        let events =
-            Events::open(&config.events, secrets.clone()).map_err(Error::io("write to the file of `events`"))?;
-        let collector =
-            config.collector().map_err(|text| crate::config::ConfigError::invalid("otlp".to_owned(), text))?;
-        let spans = Spans::to(collector).map_err(Error::io("start a thread for spans"))?;
         let epoch = Instant::now();
         let spare = host.as_ref().map(|host| host.link.spare().clone()).unwrap_or_default();
         Ok(Self {
@@ -91,8 +86,8 @@ impl Fleet {
             host,
             clients,
             questions: None,
-            events,
-            spans,
+            events: Events::default(),
+            spans: Spans::default(),
             reload: None,
             limits,
             log,
@@ -116,10 +111,19 @@ impl Fleet {
         completed(spec, self.log)
     }
 
-    /// Answers those who ask how it is, too.
-    pub(crate) fn with_questions(mut self, questions: mpsc::UnboundedReceiver<Question>) -> Self {
+    /// Tells those who watch it: what the configuration names, and those who ask.
+    pub(crate) fn watched(
+        mut self,
+        config: &Config,
+        questions: mpsc::UnboundedReceiver<Question>,
+    ) -> Result<Self, Error> {
+        let collector =
+            config.collector().map_err(|text| crate::config::ConfigError::invalid("otlp".to_owned(), text))?;
+        self.events =
+            Events::open(&config.events, self.secrets.clone()).map_err(Error::io("write to the file of `events`"))?;
+        self.spans = Spans::to(collector).map_err(Error::io("start a thread for spans"))?;
         self.questions = Some(questions);
-        self
+        Ok(self)
     }
 }
 

@@ -1,6 +1,7 @@
 //! A configuration that is read again while the fleet runs: on SIGHUP, and when one of its files has changed. What the state
 //! machine makes of it is in `core/reload`.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
@@ -20,6 +21,8 @@ pub(crate) type Read = Box<dyn FnMut() -> Result<Config, String> + Send>;
 
 /// How the fleet comes to other settings.
 pub(crate) struct Reload {
+    /// What it was read from.
+    files: Vec<PathBuf>,
     read: Read,
     /// A file has changed.
     changed: mpsc::UnboundedReceiver<()>,
@@ -36,9 +39,25 @@ impl std::fmt::Debug for Reload {
 
 impl Reload {
     /// Needs a runtime with IO around it.
-    pub(crate) fn new(current: Config, read: Read, changed: mpsc::UnboundedReceiver<()>) -> Result<Self, Error> {
+    pub(crate) fn new(
+        current: Config,
+        files: &[PathBuf],
+        read: Read,
+        changed: mpsc::UnboundedReceiver<()>,
+    ) -> Result<Self, Error> {
         let hangup = signal(SignalKind::hangup()).map_err(Error::io("listen for signals"))?;
-        Ok(Self { read, changed, hangup, current })
+        let files = files.iter().filter(|file| file.is_file()).cloned().collect();
+        Ok(Self { files, read, changed, hangup, current })
+    }
+
+    /// The configuration as it is now. A disk that is full, or an editor that is not done, is no wish for another fleet; and
+    /// a pipe in the place of a file may never end.
+    fn again(&mut self) -> Result<Config, String> {
+        let is_whole = |file: &&PathBuf| std::fs::metadata(file).is_ok_and(|found| found.is_file() && found.len() > 0);
+        match self.files.iter().find(|file| !is_whole(file)) {
+            Some(lost) => Err(format!("{} is empty or gone, or no file any more", lost.display())),
+            None => (self.read)(),
+        }
     }
 }
 
@@ -53,7 +72,7 @@ impl Fleet {
         if !is_asked {
             return false;
         }
-        match (reload.read)() {
+        match reload.again() {
             Ok(config) => self.reconfigure(config),
             Err(why) => {
                 self.say(Level::WARN, &format!("the configuration is left as it was: {why}"));

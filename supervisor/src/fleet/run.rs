@@ -5,15 +5,14 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use millwork_protocol::message::{ErrorData, ErrorKind};
-use millwork_protocol::{Bytes, Envelope, Limits};
+use millwork_protocol::message::ErrorKind;
 use serde_json::json;
 use tokio::time::Sleep;
 use tracing::Level;
 
 use super::{Fleet, encode};
 use crate::client::WorkerChange;
-use crate::core::{Action, Answer, Event, HostId, Millis, Trace, WorkerState};
+use crate::core::{Action, Answer, Event, HostId, Millis, Trace, WorkerState, decode};
 use crate::observe::RequestEnd;
 
 /// So many rounds without a pause, then the runtime gets its turn.
@@ -111,7 +110,10 @@ impl Fleet {
         let kind = match answer {
             _ if !trace.is_error => "ok".to_owned(),
             Answer::Error(error) => error.kind.as_ref().map_or("failed", ErrorKind::as_str).to_owned(),
-            Answer::Forward(payload) => kind_of(payload),
+            Answer::Forward(payload) => {
+                let error = decode(payload).err();
+                error.and_then(|error| error.kind).as_ref().map_or("failed", ErrorKind::as_str).to_owned()
+            }
             Answer::Message(..) => "failed".to_owned(),
         };
         let end = RequestEnd {
@@ -210,11 +212,4 @@ impl Fleet {
         let wrote = self.write_to_workers(cx);
         self.write_to_host(cx) | wrote
     }
-}
-
-/// The kind of a worker's error.
-fn kind_of(payload: &Bytes) -> String {
-    let data = Envelope::peek(payload).ok().and_then(|envelope| envelope.decode_data(payload, &Limits::default()).ok());
-    let error = data.and_then(|data| ErrorData::from_map(data).ok());
-    error.and_then(|error| error.kind).as_ref().map_or("failed", ErrorKind::as_str).to_owned()
 }

@@ -4,22 +4,20 @@ use std::fs::{File, OpenOptions};
 use std::io::{self, BufWriter, Write};
 use std::os::fd::AsFd;
 use std::os::unix::fs::OpenOptionsExt;
-use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
+use std::sync::mpsc::Receiver;
 
 use nix::fcntl::{FcntlArg, OFlag, fcntl};
 use serde_json::{Map, Value, json};
 use tracing_subscriber::fmt::format::Writer;
 use tracing_subscriber::fmt::time::{FormatTime, SystemTime};
 
+use super::outlet::{Outlet, Refused};
 use crate::process::Secrets;
-
-/// So many lines wait for a slow reader.
-const WAITING: usize = 8192;
 
 /// Where events go; nowhere by default.
 #[derive(Debug, Default)]
 pub(crate) struct Events {
-    lines: Option<SyncSender<String>>,
+    lines: Option<Outlet<String>>,
     secrets: Secrets,
     /// Lines that were dropped and have not been told of.
     lost: u64,
@@ -53,8 +51,7 @@ impl Events {
                 Box::new(file)
             }
         };
-        let (lines, queue) = sync_channel(WAITING);
-        std::thread::Builder::new().name("millwork-events".to_owned()).spawn(move || write(out, &queue))?;
+        let lines = Outlet::start("millwork-events", move |lines| write(out, lines))?;
         Ok(Self { lines: Some(lines), secrets, lost: 0 })
     }
 
@@ -83,7 +80,7 @@ impl Events {
     /// Anything else about the supervisor.
     pub(crate) fn tell(&mut self, event: &str, facts: Value) {
         let Some(lines) = &self.lines else { return };
-        if self.lost > 0 && lines.try_send(line("lost", json!({ "lines": self.lost }))).is_ok() {
+        if self.lost > 0 && lines.give(line("lost", json!({ "lines": self.lost }))).is_ok() {
             self.lost = 0;
         }
         let text = line(event, facts);
@@ -91,11 +88,11 @@ impl Events {
             std::borrow::Cow::Borrowed(_) => text,
             std::borrow::Cow::Owned(bytes) => String::from_utf8_lossy(&bytes).into_owned(),
         };
-        match lines.try_send(text) {
+        match lines.give(text) {
             Ok(()) => {}
-            Err(TrySendError::Full(_)) => self.lost += 1,
+            Err(Refused::Full) => self.lost += 1,
             // The file takes no more: the disk is full, or the reader has gone.
-            Err(TrySendError::Disconnected(_)) => self.lines = None,
+            Err(Refused::Over) => self.lines = None,
         }
     }
 }
@@ -148,11 +145,9 @@ mod tests {
             outcome: "ok",
         };
         events.request(&end);
+        // With what was written by then.
         drop(events);
         let read = || std::fs::read_to_string(&path).unwrap();
-        while read().lines().count() < 2 {
-            std::thread::yield_now();
-        }
         let lines: Vec<Value> = read().lines().map(|line| serde_json::from_str(line).unwrap()).collect();
         assert_eq!((&lines[0]["detail"], lines[0].get("pid")), (&json!("it said ***"), None));
         assert_eq!((&lines[1]["request_id"], &lines[1]["run_ms"]), (&json!("a\nb"), &json!(4)));
@@ -160,17 +155,25 @@ mod tests {
     }
 
     #[test]
-    fn a_reader_that_reads_nothing_holds_nobody_up() {
-        let (lines, queue) = sync_channel(2);
-        let mut events = Events { lines: Some(lines), secrets: Secrets::default(), lost: 0 };
-        (0..5).for_each(|n| events.tell("test", json!({ "n": n })));
-        assert_eq!(events.lost, 3);
-        assert_eq!(queue.try_iter().count(), 2);
-        events.tell("test", json!({ "n": 5 }));
-        let told: Vec<String> = queue.try_iter().collect();
-        assert!(told[0].contains("\"lost\"") && told[0].contains("\"lines\":3"), "{told:?}");
-        drop(queue);
-        events.tell("test", json!({}));
-        assert!(!events.is_on());
+    fn what_a_slow_reader_misses_is_told_when_it_reads_on() {
+        let (go, wait) = std::sync::mpsc::channel::<()>();
+        let (told, all) = std::sync::mpsc::channel();
+        let lines = Outlet::start("events-test", move |lines| {
+            let _ = wait.recv();
+            lines.iter().for_each(|line: String| told.send(line).unwrap());
+        });
+        let mut events = Events { lines: Some(lines.unwrap()), secrets: Secrets::default(), lost: 0 };
+        while events.lost < 3 {
+            events.tell("test", json!({}));
+        }
+        drop(go);
+        // It reads on: sooner or later one line is taken, with what was lost before it.
+        while events.lost > 0 {
+            events.tell("test", json!({ "n": "after" }));
+        }
+        drop(events);
+        let told: Vec<String> = all.iter().collect();
+        let [.., lost, after] = &told[..] else { panic!("{} lines", told.len()) };
+        assert!(lost.contains("\"lost\",\"lines\":") && after.contains("\"after\""), "{lost}{after}");
     }
 }

@@ -6,6 +6,7 @@
 mod events;
 mod http;
 mod otlp;
+mod outlet;
 mod prometheus;
 mod sockets;
 

@@ -3,15 +3,14 @@
 
 use std::io::{self, Read, Write};
 use std::net::{TcpStream, ToSocketAddrs};
-use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
+use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use serde_json::{Value, json};
 
 use super::RequestEnd;
+use super::outlet::Outlet;
 
-/// So many spans wait for the collector.
-const WAITING: usize = 8192;
 /// So many go in one message, or what there is after this time.
 const BATCH: usize = 512;
 const EVERY: Duration = Duration::from_secs(1);
@@ -76,15 +75,14 @@ impl Collector {
 /// Where spans go; nowhere by default.
 #[derive(Debug, Default)]
 pub(crate) struct Spans {
-    outbox: Option<SyncSender<[Option<Value>; 2]>>,
+    outbox: Option<Outlet<[Option<Value>; 2]>>,
 }
 
 impl Spans {
     /// To this collector, on a thread of its own.
     pub(crate) fn to(collector: Option<Collector>) -> io::Result<Self> {
         let Some(collector) = collector else { return Ok(Self::default()) };
-        let (outbox, spans) = sync_channel(WAITING);
-        std::thread::Builder::new().name("millwork-otlp".to_owned()).spawn(move || deliver(&collector, &spans))?;
+        let outbox = Outlet::start("millwork-otlp", move |spans| deliver(&collector, spans))?;
         Ok(Self { outbox: Some(outbox) })
     }
 
@@ -97,7 +95,7 @@ impl Spans {
     pub(crate) fn request(&mut self, end: &RequestEnd<'_>) {
         if let Some(outbox) = &self.outbox {
             // One that does not fit is missing, and nothing waits for it.
-            let _ = outbox.try_send(spans_of(end, SystemTime::now()));
+            let _ = outbox.give(spans_of(end, SystemTime::now()));
         }
     }
 }

@@ -51,13 +51,13 @@ fn run(config: Config, logs: Logs, reload: Option<(&[PathBuf], Read)>) -> Result
     let fleet = {
         let _guard = runtime.enter();
         let host = Host::new(descriptors.input, descriptors.output, limits().max_frame)?;
-        let fleet = Fleet::new(&config, Log::Stderr(logs), Some(host), Clients::none())?.with_questions(questions);
+        let fleet = Fleet::new(&config, Log::Stderr(logs), Some(host), Clients::none())?.watched(&config, questions)?;
         match reload {
             None => fleet,
             Some((files, read)) => {
                 let (changed, changes) = mpsc::unbounded_channel();
                 watch(files, changed);
-                fleet.with_reload(Reload::new(config, read, changes)?)
+                fleet.with_reload(Reload::new(config, files, read, changes)?)
             }
         }
     };

@@ -16,6 +16,7 @@ pub mod message;
 mod pages;
 pub mod peer;
 mod pipes;
+pub mod random;
 pub mod report;
 pub mod requirement;
 pub mod runner;

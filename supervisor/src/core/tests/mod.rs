@@ -150,6 +150,14 @@ impl Sim {
         }
     }
 
+    /// Other settings for the processes of a group.
+    fn replace(&mut self, group: usize) {
+        let Some(policy) = self.core.groups.get(group).map(|group| group.policy.clone()) else { return };
+        let kept = vec![(group, policy, Some("its settings have changed".to_owned()))];
+        let changes = Changes { policy: self.core.policy.clone(), kept, added: Vec::new(), removed: Vec::new() };
+        self.handle(Event::Configure(Box::new(changes)));
+    }
+
     fn advance(&mut self, ms: Millis) {
         let until = self.now + ms;
         while let Some(due) = self.core.next_due().filter(|due| *due <= until) {

@@ -27,7 +27,6 @@ enum Step {
     Pipes(bool),
     Wrote(usize, u8),
     Weigh(usize, u8),
-    Replace(usize),
     /// Other settings: so many instances at least and more at most, for one entry; or it goes, or comes again.
     Configure(usize, usize, usize, Configured),
     Excuse(usize),
@@ -77,7 +76,6 @@ fn step() -> impl Strategy<Value = Step> {
         1 => any::<bool>().prop_map(Step::Pipes),
         2 => (worker.clone(), any::<u8>()).prop_map(|(w, part)| Step::Wrote(w, part)),
         1 => (worker.clone(), any::<u8>()).prop_map(|(w, weight)| Step::Weigh(w, weight)),
-        1 => (0..4_usize).prop_map(Step::Replace),
         1 => (0..4_usize, 0..2_usize, 1..3_usize, configured()).prop_map(|(g, min, more, c)| Step::Configure(g, min, more, c)),
         1 => worker.prop_map(Step::Excuse),
     ]
@@ -186,7 +184,6 @@ impl Sim {
             Step::Cancel(index) => self.cancel(&format!("r{}", index % (*sent).max(1))),
             Step::Advance(ms) => self.advance(ms.into()),
             Step::Pipes(flow) => self.pipes_flow = flow,
-            Step::Replace(group) => self.handle(Event::Replace { group, reason: "new settings".into() }),
             Step::Configure(group, min, more, how) => self.configure(group, Range { min, max: min + more }, how),
             Step::Live(worker) => self.live(worker % count),
             Step::Late(worker, index) => self.reply(worker % count, "result", &format!("r{index}"), &map! {}),

@@ -75,7 +75,7 @@ fn the_heavy_one_is_replaced_and_where_two_do_not_fit_it_goes_first() {
 #[test]
 fn a_group_is_replaced_one_after_the_other() {
     let mut sim = recycled(3, RecycleConfig::default());
-    sim.handle(Event::Replace { group: 0, reason: "its settings have changed".into() });
+    sim.replace(0);
     assert_eq!(states(&sim), ["ready", "ready", "ready", "starting"]);
     sim.come_up(3);
     assert_eq!(states(&sim), ["draining", "ready", "ready", "ready"], "one more than there may be at most");
@@ -96,7 +96,7 @@ fn replacing_helps_workers_that_are_not_up() {
     sim.spawn(1);
     sim.die(1);
     assert_eq!(states(&sim), ["starting", "backing_off"]);
-    sim.handle(Event::Replace { group: 0, reason: "its settings have changed".into() });
+    sim.replace(0);
     assert_eq!(states(&sim), ["draining", "starting"]);
     assert!(sim.processes[0].terminated);
     sim.die(0);

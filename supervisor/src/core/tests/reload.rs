@@ -67,7 +67,7 @@ fn more_instances_start_and_fewer_go() {
 fn other_settings_of_a_process_replace_it() {
     let mut sim = Sim::ready_of([group("a", 1, 1)]);
     sim.execute("x", "a");
-    changes(&mut sim, vec![(0, policy(&group("a", 1, 1)), Some("its settings have changed".into()))], &[], vec![]);
+    sim.replace(0);
     assert_eq!(states(&sim), ["ready", "starting"]);
     sim.come_up(1);
     assert_eq!(states(&sim), ["draining", "ready"]);

@@ -5,6 +5,7 @@ use millwork_protocol::{Bytes, Frame, Map, Value, map};
 use super::common::{hex, id_text};
 use super::raw::{answer_to, counted, execute, request, sized, text, with_id};
 use crate::check::{Because, Check, Outcome, ensure};
+use crate::random::Random;
 use crate::worker::Worker;
 
 pub(super) const CHECKS: &[Check] = &[
@@ -111,11 +112,10 @@ pub(super) const CHECKS: &[Check] = &[
     Check::fresh("BAD-021", |w| cut_off(w, b"\0\0\0\x40\x83\xa4type")),
     Check::fresh("BAD-022", |w| {
         w.expect_any_id();
-        let mut random = Random(0x5eed);
+        let mut random = Random::new(0x5eed);
         for _ in 0..100 {
-            let len = (random.next() % 200) as usize;
-            let payload: Vec<u8> = (0..len).map(|_| random.next() as u8).collect();
-            w.send_payload(payload);
+            let len = random.below(200);
+            w.send_payload(random.bytes(len));
         }
         w.is_well()
     }),
@@ -173,16 +173,4 @@ fn cut_off(w: &mut Worker, bytes: &'static [u8]) -> Outcome {
     let status = w.exit(w.session().patience())?;
     ensure!(status.code() == Some(0), "it ended with {}", crate::peer::exit_text(status));
     Ok(())
-}
-
-/// SplitMix64 (Steele, Lea and Flood 2014): the same payloads in every run.
-struct Random(u64);
-
-impl Random {
-    fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let word = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        let word = (word ^ (word >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        word ^ (word >> 31)
-    }
 }

@@ -5,6 +5,7 @@ use millwork_protocol::{Bytes, Map, Value, map};
 
 use crate::check::{Outcome, ensure, fail, not_applicable};
 use crate::message::Message;
+use crate::random::Random;
 use crate::validate::rule;
 use crate::worker::Worker;
 
@@ -118,18 +119,9 @@ pub(super) fn number_node(w: &Worker) -> Outcome<(&'static str, &'static str, Op
     Ok((node, field, property.and_then(|property| property.get("default")).and_then(Value::as_f64)))
 }
 
-/// So many bytes of every value, which differ by `seed` (xorshift64).
+/// So many bytes of every value, which differ by `seed`.
 pub(super) fn noise(len: usize, seed: u64) -> Bytes {
-    let mut state = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
-    let mut bytes = Vec::with_capacity(len + 8);
-    while bytes.len() < len {
-        state ^= state << 13;
-        state ^= state >> 7;
-        state ^= state << 17;
-        bytes.extend_from_slice(&state.to_le_bytes());
-    }
-    bytes.truncate(len);
-    bytes.into()
+    Random::new(seed).bytes(len)
 }
 
 /// Two blobs are the same; if not, where they part.

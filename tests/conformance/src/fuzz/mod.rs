@@ -2,7 +2,6 @@
 //! smallest frame that does it. What valid workers may answer to nonsense is not judged.
 
 mod mutate;
-mod random;
 mod shrink;
 
 use std::path::{Path, PathBuf};
@@ -12,12 +11,12 @@ use millwork_protocol::{Frame, Map, map};
 
 use crate::check::{Outcome, Stop, ensure, fail};
 use crate::peer::exit_text;
+use crate::random::Random;
 use crate::session::Session;
 use crate::validate::rule;
 use crate::worker::Worker;
 
 use mutate::Mutator;
-use random::Random;
 
 /// So many frames go out before a plain request has to be answered.
 const BATCH: usize = 32;

@@ -1,7 +1,7 @@
 //! Payloads that are almost right, and payloads that are made of nothing.
 
-use super::random::Random;
 use super::valid_requests;
+use crate::random::Random;
 use crate::session::Session;
 
 /// First bytes of MessagePack values that readers get wrong: every kind of length, and the byte that is none.

@@ -215,6 +215,12 @@ impl Peer {
         self.reading.first_byte()
     }
 
+    /// When it wrote the last byte to stdout so far.
+    #[must_use]
+    pub fn last_byte(&self) -> Option<Instant> {
+        self.reading.last_byte()
+    }
+
     /// The beginning of a frame that it has not finished, and how many bytes of it have come.
     #[must_use]
     pub fn unfinished(&self) -> (Bytes, usize) {

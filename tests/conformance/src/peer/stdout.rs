@@ -52,6 +52,7 @@ struct State {
     /// What frames that have come and were not looked at take.
     waiting: usize,
     first_byte: Option<Instant>,
+    last_byte: Option<Instant>,
     /// The beginning of a frame that is not complete yet, header included, and how many bytes of it there are.
     pending: (Bytes, usize),
 }
@@ -69,6 +70,11 @@ impl Reading {
     /// When the first byte came.
     pub(super) fn first_byte(&self) -> Option<Instant> {
         self.state().first_byte
+    }
+
+    /// When the last byte so far came.
+    pub(super) fn last_byte(&self) -> Option<Instant> {
+        self.state().last_byte
     }
 
     /// The beginning of an unfinished frame, and how many bytes of it have come.
@@ -123,7 +129,11 @@ pub(super) fn read(mut stdout: ChildStdout, events: &Sender<Event>, reading: &Ar
             let _ = events.send(Event::End { cut: (!text && !rest.is_empty()).then_some(rest) });
             return;
         }
-        reading.state().first_byte.get_or_insert_with(Instant::now);
+        let now = Instant::now();
+        let mut state = reading.state();
+        state.first_byte.get_or_insert(now);
+        state.last_byte = Some(now);
+        drop(state);
         buffer.extend_from_slice(chunk.get(..n).unwrap_or_default());
         let mut at = 0;
         while let Some((event, len)) = next(buffer.get(at..).unwrap_or_default()) {

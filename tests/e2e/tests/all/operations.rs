@@ -133,7 +133,6 @@ fn a_configuration_that_changes_is_applied_under_load() {
     let is_soon = |peer: &mut Peer, due: &[(&str, &str)]| {
         assert!(within(PATIENCE, || are(peer, due)), "{:?}\n{}", workers(peer), peer.stderr());
     };
-    let _ = slow;
     rewrite(&format!("max_queued = 7\n{one}instances = 2\n{two}"));
     let answer = peer.frames_of(&slow).pop().unwrap();
     assert_eq!(answer.kind, "result", "{answer:?}");

@@ -72,8 +72,9 @@ fn cooperative(host: &mut Host, settings: &Settings) -> Vec<Row> {
             format!("{count} cancels of nodes that look, with {served} requests answered meanwhile"),
             format!("p50 {}, p99 {}, at most {}", time(p50), time(p99), time(percentile(&mut times, 100.0))),
             format!("p99 ≤ {}", time(LIMIT)),
-            p99 <= LIMIT || !settings.long,
-        ),
+            p99 <= LIMIT,
+        )
+        .judged(settings),
         Row::new("answers other than `cancelled` to them", wrong.to_string(), "0", wrong == 0),
         slots(host),
     ]
@@ -123,8 +124,9 @@ fn stuck(host: &mut Host, settings: &Settings) -> Vec<Row> {
             format!("{rounds} nodes that never look, with a grace of {}", time(GRACE)),
             format!("p50 {}, at most {}", time(p50), time(max)),
             format!("≤ {}", time(limit)),
-            max <= limit || !settings.long,
-        ),
+            max <= limit,
+        )
+        .judged(settings),
         Row::new(
             "their neighbours that were answered",
             format!("{answered} of {neighbours}"),

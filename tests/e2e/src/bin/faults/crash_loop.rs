@@ -52,8 +52,9 @@ pub(crate) fn run(settings: &Settings) -> Vec<Row> {
             "from the repair to ready",
             time(recovery),
             format!("≤ {}, the open circuit, + {}", time(open), time(BEYOND)),
-            recovery <= open + BEYOND || !settings.long,
-        ),
+            recovery <= open + BEYOND,
+        )
+        .judged(settings),
         Row::new("processes left", left.len().to_string(), "0", left.is_empty()),
     ]
 }

@@ -42,8 +42,9 @@ pub(crate) fn run(settings: &Settings) -> Vec<Row> {
             format!("{rounds} deaths under {PENDING} requests: from the signal to the error"),
             format!("p50 {}, at most {}", time(p50), time(max)),
             format!("≤ {}", time(LIMIT)),
-            max <= LIMIT || !settings.long,
-        ),
+            max <= LIMIT,
+        )
+        .judged(settings),
         Row::new(
             "errors that name the signal and hold the worker's last words",
             format!("{explained} of {count}"),

@@ -3,12 +3,12 @@
 use std::fs;
 use std::path::Path;
 
+use millwork_conformance::random::Random;
 use millwork_e2e::Request;
 use nix::sys::signal::Signal;
 
 use crate::host::{Host, Worker, signal};
 use crate::load::Load;
-use crate::random::Random;
 use crate::shim::{self, Break};
 
 /// The name of the workers behind a shim.
@@ -70,7 +70,7 @@ impl Fault {
         if fitting.is_empty() {
             return false;
         }
-        let pid = fitting[random.below(fitting.len() as u64) as usize].pid;
+        let pid = fitting[random.below(fitting.len())].pid;
         match self {
             Self::Signal(name) => _ = signal(pid, name),
             Self::Abort => load.send_fatal(host, Request::node("test.Abort").field("signal", 6)),

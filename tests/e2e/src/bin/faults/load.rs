@@ -2,10 +2,10 @@
 
 use std::collections::{BTreeMap, HashMap};
 
+use millwork_conformance::random::Random;
 use millwork_e2e::{Map, Request, Value, map};
 
 use crate::host::{Host, Reply};
-use crate::random::Random;
 
 /// What a request has to be answered with.
 #[derive(Debug)]
@@ -39,6 +39,7 @@ pub(crate) struct Tally {
 /// Requests under way.
 pub(crate) struct Load {
     random: Random,
+    sent: u64,
     due: HashMap<String, Due>,
     /// Bytes of the blobs under way.
     bytes: usize,
@@ -57,12 +58,17 @@ impl Load {
     /// With blobs of up to so many bytes.
     pub(crate) fn new(seed: u64, most_bytes: usize) -> Self {
         let random = Random::new(seed);
-        Self { random, due: HashMap::new(), bytes: 0, most_bytes, small: false, tally: Tally::default() }
+        Self { random, sent: 0, due: HashMap::new(), bytes: 0, most_bytes, small: false, tally: Tally::default() }
     }
 
     /// Without streams and blobs.
     pub(crate) fn small(seed: u64) -> Self {
         Self { small: true, ..Self::new(seed, 0) }
+    }
+
+    /// How many requests were sent.
+    pub(crate) fn sent(&self) -> u64 {
+        self.sent
     }
 
     pub(crate) fn under_way(&self) -> usize {
@@ -73,7 +79,7 @@ impl Load {
     pub(crate) fn send(&mut self, host: &mut Host) {
         let (kind, request, due) = match self.random.below(if self.small { 75 } else { 100 }) {
             0..60 => {
-                let len = self.random.below(if self.small { 100 } else { 2_000 }) as usize;
+                let len = self.random.below(if self.small { 100 } else { 2_000 });
                 let text = format!("{:016x}{}", self.random.next(), "·".repeat(len / 2));
                 let value = Value::Map(map! { "text" => text, "n" => i64::from(self.random.next() as u32) });
                 ("execute", Request::node("test.Echo").field("value", value.clone()), Due::Value(value))
@@ -90,7 +96,7 @@ impl Load {
             }
             _ => {
                 let most = if self.random.below(40) == 0 { self.most_bytes } else { self.most_bytes.min(128 << 10) };
-                let len = 1 + self.random.below(most as u64) as usize;
+                let len = 1 + self.random.below(most);
                 let len = if self.bytes + len > BYTES_UNDER_WAY { 1 } else { len };
                 let seed = self.random.next();
                 self.bytes += len;
@@ -100,6 +106,7 @@ impl Load {
         };
         let data: Map = request.with("timeout_ms", 60_000).into();
         let id = host.send(kind, &data);
+        self.sent += 1;
         self.due.insert(id, due);
     }
 
@@ -107,6 +114,7 @@ impl Load {
     pub(crate) fn send_fatal(&mut self, host: &mut Host, request: Request) {
         let data: Map = request.with("nonce", self.random.next().to_string()).into();
         let id = host.send("execute", &data);
+        self.sent += 1;
         self.due.insert(id, Due::Death);
     }
 

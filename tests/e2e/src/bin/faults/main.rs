@@ -19,7 +19,6 @@ mod host;
 mod host_death;
 mod load;
 mod overload;
-mod random;
 mod report;
 mod secrets;
 mod shim;
@@ -103,5 +102,5 @@ fn main() -> ExitCode {
         all.extend(rows.into_iter().map(|row| (*name, row)));
     }
     println!("{}", if settings.json { report::json(&all) } else { report::table(&all) });
-    ExitCode::from(u8::from(all.iter().any(|(_, row)| !row.ok)))
+    ExitCode::from(u8::from(all.iter().any(|(_, row)| row.is_broken())))
 }

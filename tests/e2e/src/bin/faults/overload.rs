@@ -72,8 +72,9 @@ pub(crate) fn run(settings: &Settings) -> Vec<Row> {
             "from a request to its refusal",
             format!("p50 {}, p99 {}", time(p50), time(p99)),
             format!("p99 ≤ {}", time(LIMIT)),
-            p99 <= LIMIT || !settings.long,
-        ),
+            p99 <= LIMIT,
+        )
+        .judged(settings),
         Row::new(
             "the supervisor's memory",
             format!("{} before, {} at most", mib(before), mib(most)),

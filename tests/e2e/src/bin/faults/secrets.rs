@@ -7,6 +7,8 @@ use std::io::{Read, Write};
 use std::os::unix::net::UnixStream;
 use std::path::Path;
 
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
 use millwork_e2e::descendants::MARK;
 use millwork_e2e::process::binary;
 use millwork_e2e::{Launch, Map, Request};
@@ -197,21 +199,9 @@ fn recorded(file: &Path) -> Vec<u8> {
     let mut bytes = text.clone().into_bytes();
     for line in text.lines() {
         let line: serde_json::Value = serde_json::from_str(line).expect("a line of JSON");
-        bytes.extend(line["payload"].as_str().map(decode).unwrap_or_default());
+        bytes.extend(line["payload"].as_str().map(|text| STANDARD.decode(text).expect("base64")).unwrap_or_default());
     }
     bytes
-}
-
-/// Base64 (RFC 4648).
-fn decode(text: &str) -> Vec<u8> {
-    let value =
-        |byte: u8| b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/".iter().position(|b| *b == byte);
-    let sextets: Vec<u32> = text.bytes().filter_map(|byte| value(byte).map(|at| at as u32)).collect();
-    let triple = |four: &[u32]| {
-        let word = four.iter().fold(0, |word, sextet| word << 6 | sextet) << (6 * (4 - four.len()));
-        word.to_be_bytes()[1..four.len()].to_vec()
-    };
-    sextets.chunks(4).flat_map(triple).collect()
 }
 
 /// Whether a crash of this process may write its memory to a file, or to a program that the system has for it: from 2
