@@ -3,6 +3,9 @@
 //! A program that can be loaded anywhere holds the place of every pointer in it. Written out that is 1.7 MB, read at every
 //! start and counted as the process's memory; packed it is a hundredth. Both ends have to know the packed form: the linker,
 //! and the C library that loads the program (glibc from 2.36 on).
+//!
+//! Functions that came out as the same instructions are kept once, which makes a program 4 % smaller. That takes the linker that
+//! comes with Rust on this architecture.
 
 #![expect(clippy::print_stdout, reason = "how a build script speaks to cargo")]
 
@@ -15,6 +18,12 @@ fn main() {
     let is_native = env::var("HOST") == env::var("TARGET");
     if target("OS") == "linux" && target("ENV") == "gnu" && is_native && loader_knows_packed_relocations() {
         println!("cargo::rustc-link-arg-bins=-Wl,-z,pack-relative-relocs");
+    }
+    let flags = env::var("CARGO_ENCODED_RUSTFLAGS").unwrap_or_default();
+    let is_own_linker =
+        env::var_os("RUSTC_LINKER").is_none() && !flags.contains("linker") && !flags.contains("fuse-ld");
+    if target("OS") == "linux" && target("ENV") == "gnu" && target("ARCH") == "x86_64" && is_own_linker {
+        println!("cargo::rustc-link-arg-bins=-Wl,--icf=all");
     }
 }
 

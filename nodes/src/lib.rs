@@ -1,26 +1,20 @@
 //! The stock node packages. A folder a namespace, a file a family; each folder's `package` lists what it holds.
 
-mod audio;
+pub mod audio;
 mod control;
 mod gpu;
 mod image;
 mod json;
 mod onnx;
+pub mod pixels;
 mod tensor;
 mod test;
 mod text;
 
-use std::ffi::OsString;
-use std::process::ExitCode;
+use millwork_worker::{Options, Package};
 
-use millwork_worker::{Options, Package, Worker};
-
-/// The stock worker: serves every stock package with the arguments of a worker, the program's name not among them. The
-/// name is what help texts call it.
-#[must_use]
-pub fn main(name: &'static str, args: impl IntoIterator<Item = OsString>) -> ExitCode {
-    Worker::new().name(name).packages(packages).serve_with(args)
-}
+pub use image::enlarge;
+pub use onnx::probabilities;
 
 /// Every stock package; `test.*` only where it is asked for.
 #[must_use]

@@ -73,6 +73,13 @@ impl DataFrame {
         Ok(frame)
     }
 
+    /// The values of one column, from the first row on; nothing where there is no such column.
+    #[must_use]
+    pub fn column(&self, name: &str) -> Option<impl Iterator<Item = &Value>> {
+        let place = self.columns.as_deref()?.iter().position(|column| column.name == name)?;
+        Some(self.data.iter().flatten().filter_map(move |row| row.get(place)))
+    }
+
     /// Checks that every row has one value for each column; a table without named columns takes any rows.
     ///
     /// # Errors
@@ -96,6 +103,8 @@ mod tests {
         let columns = vec![ColumnDef::new("name", "string"), ColumnDef::new("age", "int")];
         let rows = vec![vec!["Ada".into(), 36.into()], vec!["Bo".into(), Value::Nil]];
         let frame = DataFrame::new(columns, rows).unwrap();
+        assert_eq!(frame.column("age").unwrap().collect::<Vec<_>>(), [&Value::from(36), &Value::Nil]);
+        assert!(frame.column("size").is_none());
         assert_eq!(DataFrame::from_value(frame.to_value()), Ok(frame));
     }
 

@@ -19,7 +19,7 @@ fn main() -> ExitCode {
 
 #[cfg(feature = "stock")]
 fn worker(args: impl Iterator<Item = OsString>) -> ExitCode {
-    millwork_nodes::main("millwork worker", args)
+    millwork_stock::main("millwork worker", args)
 }
 
 #[cfg(not(feature = "stock"))]

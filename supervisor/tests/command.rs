@@ -14,7 +14,8 @@ fn command(folder: &Path, args: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_millwork"));
     command.args(args).current_dir(folder);
     // Nobody's own settings decide here.
-    command.env("XDG_CONFIG_HOME", folder).env_remove("MILLWORK_LOG").env_remove("MILLWORK_CONFIG");
+    command.env("XDG_CONFIG_HOME", folder).env("XDG_DATA_HOME", folder);
+    command.env_remove("MILLWORK_LOG").env_remove("MILLWORK_CONFIG").env_remove("MILLWORK_PACKAGES");
     command
 }
 

@@ -248,7 +248,7 @@ def jobs_and_models(peer):
     assert isinstance(peer.ok("models.list_cached", {})["models"], list)
     for scope in ({}, {"node_ids": ["n"]}, {"job_id": "unknown"}, {"target_vram_gb": 1.0}):
         assert peer.ok("models.evict", scope)["evicted"] == []
-    # No stock worker keeps a model store: there is nothing to delete, and the others say so.
+    # The cache has no such repository, and neither has the hub, where there is a way to it.
     assert peer.ok("models.delete", {"repo_id": "a/b"}) == {"deleted": False}
     peer.fails("models.download", {"repo_id": "a/b", "path": None, "token": None}, "a/b")
     peer.fails("models.prepare", {"backend": "none", "model_type": "x"})

@@ -2,6 +2,8 @@
 
 use std::collections::HashSet;
 
+use bytes::Bytes;
+use indexmap::IndexMap;
 use millwork_protocol::asset::BLOB_SCHEME;
 use millwork_protocol::metadata::{NodeMetadata, TypeMetadata};
 use millwork_protocol::{Map, Value, map};
@@ -42,6 +44,16 @@ pub(crate) fn place(fields: &mut Map, blobs: Map, metadata: &NodeMetadata) -> Re
         fields.insert(name, value);
     }
     Ok(())
+}
+
+/// A value with the bytes of the blobs that it names.
+///
+/// # Errors
+/// Where it names one that is not there.
+pub(crate) fn resolved(mut value: Value, blobs: &IndexMap<String, Bytes>) -> Result<Value> {
+    let blobs = blobs.iter().map(|(name, bytes)| (name.clone(), Value::Bytes(bytes.clone()))).collect();
+    resolve(&mut value, &blobs, &mut HashSet::new())?;
+    Ok(value)
 }
 
 /// Gives every ref within `value` the bytes of the blob that it names.

@@ -5,15 +5,16 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use indexmap::IndexMap;
-use millwork_protocol::message::ErrorKind;
+use millwork_protocol::message::{ErrorKind, TransferProgress, TransferStatus};
 use millwork_protocol::{Map, Value, map};
+use parking_lot::Mutex;
 
 use crate::cancel::CancelToken;
 use crate::gpu::Gpu;
 use crate::models::{CacheUser, ModelCache, default_budget};
 use crate::onnx::{Model, Onnx, OnnxError, Source};
 use crate::workspace::Workspace;
-use crate::{Error, Result};
+use crate::{Error, Result, panics};
 
 /// What all requests of a worker share.
 #[derive(Debug)]
@@ -54,8 +55,15 @@ pub struct Identity {
 /// Frames that a request sends before its terminal one.
 pub(crate) trait Interim: Send + Sync {
     fn progress(&self, data: &Map);
+    /// Progress that arrives even where the host reads slowly.
+    fn milestone(&self, data: &Map);
     fn update(&self, data: &Map);
+    /// The text without the secrets of the request.
+    fn blot(&self, text: &str) -> String;
 }
+
+/// What is to be done once a request has ended.
+pub(crate) type Finalizers = Mutex<Vec<Box<dyn FnOnce(Result<(), &Error>) + Send>>>;
 
 /// The surroundings of one request.
 pub struct Context {
@@ -65,6 +73,7 @@ pub struct Context {
     pub(crate) cancel: CancelToken,
     pub(crate) interim: Box<dyn Interim>,
     pub(crate) services: Arc<Services>,
+    pub(crate) finalizers: Finalizers,
 }
 
 impl std::fmt::Debug for Context {
@@ -100,6 +109,14 @@ impl Context {
         self.interim.progress(&map! { "progress" => done, "total" => total, "message" => message });
     }
 
+    /// Tells the host how far a transfer of files is. Its beginning and its end always arrive; of what is between, only the newest
+    /// is kept for a host that reads slowly.
+    pub fn transfer(&self, progress: TransferProgress) {
+        let is_between = progress.status == TransferStatus::Progress;
+        let data = progress.into_map();
+        if is_between { self.interim.progress(&data) } else { self.interim.milestone(&data) }
+    }
+
     /// Sends a preview or a log line: `kind` becomes `type`.
     pub fn update(&self, kind: &str, mut data: Map) {
         data.insert("type".to_owned(), Value::from(kind));
@@ -110,6 +127,12 @@ impl Context {
     #[must_use]
     pub fn is_cancelled(&self) -> bool {
         self.cancel.is_cancelled()
+    }
+
+    /// What tells that the request has been cancelled, for those who wait for something else as well.
+    #[must_use]
+    pub fn cancel_token(&self) -> &CancelToken {
+        &self.cancel
     }
 
     /// A checkpoint: call it between steps.
@@ -131,6 +154,27 @@ impl Context {
             None => self.cancel.wait(),
         }
         self.check()
+    }
+
+    /// Has `work` done once the request has ended, however it does: with `Ok` after success, else with the error, whose kind
+    /// tells a cancelled request and a panic from a failure. The last given comes first, before the answer leaves; what goes
+    /// wrong in it is logged and changes nothing.
+    ///
+    /// What only has itself to clean up needs none: values are dropped on every path.
+    pub fn finalize(&self, work: impl FnOnce(Result<(), &Error>) + Send + 'static) {
+        self.finalizers.lock().push(Box::new(work));
+    }
+
+    /// Does the work of the request, and then what it left for its end. A panic of the work becomes an error.
+    pub(crate) fn settle<T>(&self, work: impl FnOnce() -> Result<T>) -> Result<T> {
+        let ended = panics::contain(work).unwrap_or_else(|panic| Err(panic.into_error()));
+        // One at a time: a finalizer may leave another.
+        while let Some(finalize) = { self.finalizers.lock().pop() } {
+            if let Err(panic) = panics::contain(|| finalize(ended.as_ref().map(|_| ()))) {
+                tracing::error!(panic = self.interim.blot(&panic.message), "a finalizer panicked");
+            }
+        }
+        ended
     }
 
     /// A secret that the host gave with the request.

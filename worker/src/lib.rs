@@ -34,10 +34,14 @@ extern crate self as millwork_worker;
 
 mod blobs;
 mod cancel;
+pub mod child;
 mod context;
 pub mod convert;
 mod dispatch;
+mod dynamic;
+mod emit;
 mod error;
+mod field;
 pub mod gpu;
 mod in_flight;
 mod jobs;
@@ -55,6 +59,7 @@ mod responder;
 mod serve;
 mod shutdown;
 mod stdio;
+mod store;
 mod system;
 pub mod testing;
 mod worker;
@@ -63,12 +68,16 @@ mod workspace;
 pub use cancel::CancelToken;
 pub use context::{Context, Identity, Services};
 pub use error::{Error, Result, ResultExt};
+// What pictures and tensors are made with, in the version that they are of here.
+pub use image;
 pub use millwork_protocol as protocol;
 pub use millwork_protocol::message::ErrorKind;
-pub use millwork_worker_macros::{Choice, Node, Outputs};
+pub use millwork_worker_macros::{Choice, Node, Outputs, Union};
+pub use ndarray;
 pub use package::Package;
 pub use panics::{Panicked, contain};
 pub use provider::{Answer, Call, Provider, ProviderInfo, unsupported};
+pub use store::ModelStore;
 pub use worker::{Options, Worker};
 pub use workspace::Workspace;
 
@@ -77,9 +86,15 @@ pub mod prelude {
     pub use std::process::ExitCode;
 
     pub use bytes::Bytes;
+    pub use indexmap::IndexMap;
     pub use millwork_protocol::{Map, Value, map};
 
-    pub use crate::convert::{Asset, Audio, Choice as _, DType, Image, Tensor};
+    pub use crate::convert::{
+        Asset, Audio, AudioBytes, Choice as _, ColumnDef, DType, DataFrame, FromWire as _, Image, ImageBytes, Inputs,
+        IntoWire as _, Model3dBytes, ModelRef, Tensor, TextAsset, VideoBytes,
+    };
     pub use crate::node::{Node as _, Outputs as _, Run, RunStream, Sink};
-    pub use crate::{Choice, Context, Error, ErrorKind, Node, Outputs, Package, Result, ResultExt, Worker, package};
+    pub use crate::{
+        Choice, Context, Error, ErrorKind, Node, Outputs, Package, Result, ResultExt, Union, Worker, package,
+    };
 }

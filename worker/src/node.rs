@@ -1,16 +1,21 @@
-//! What a node is: its description, how its fields are read, what it emits. Who calls it, and when, is in `dispatch`.
+//! What a node is: its description, its work, and the hooks around it. Who calls it, and when, is in `dispatch`.
 
 use std::fmt;
 
-use bytes::Bytes;
-use indexmap::IndexMap;
+use millwork_protocol::Value;
 use millwork_protocol::metadata::{NodeMetadata, OutputSlot, PropertyMetadata};
-use millwork_protocol::{Map, Value, map};
 
-use crate::convert::{FromWire, IntoWire, Reading, Writing};
-use crate::{Context, Error, Result};
+use crate::convert::{IntoWire, Number};
+pub use crate::emit::{Emitted, Sink, slot};
+pub use crate::field::{FieldSpec, Fields, Range, property, reported};
+use crate::{Context, Result};
 
 /// A typed unit of work; `#[derive(Node)]` writes it.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is not a node",
+    label = "it needs #[derive(Node)]",
+    note = "write #[derive(Node)] and #[node(\"namespace.path.{Self}\")] above `struct {Self}`"
+)]
 pub trait Node: Sized + Send + 'static {
     /// `namespace.path.Name`.
     const NODE_TYPE: &'static str;
@@ -28,10 +33,32 @@ pub trait Node: Sized + Send + 'static {
     fn entry() -> Entry;
 }
 
-/// A node that answers once.
+/// A node that answers once: `validate`, `preload`, `run`, and then what [`Context::finalize`] was given, however it ended.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` has no work: it does not implement `Run`",
+    label = "needs `impl Run for {Self}`",
+    note = "a node that emits while it works implements `RunStream` instead, and says so: #[node(\"…\", stream)]"
+)]
 pub trait Run: Node {
     /// Its outputs: one value for the slot `output`, or a struct with `#[derive(Outputs)]`.
     type Output: Outputs;
+
+    /// Checks what no single field can: called first, before anything is loaded.
+    ///
+    /// # Errors
+    /// [`Error::invalid`](crate::Error::invalid), saying which field is wrong and how it is right.
+    fn validate(&self) -> Result<()> {
+        Ok(())
+    }
+
+    /// Loads the models that the work needs, into the cache that it then finds them in.
+    ///
+    /// # Errors
+    /// As the work.
+    fn preload(&self, cx: &Context) -> Result<()> {
+        let _ = cx;
+        Ok(())
+    }
 
     /// Does the work, on the compute pool. A panic here is contained and reported.
     ///
@@ -40,10 +67,32 @@ pub trait Run: Node {
     fn run(self, cx: &Context) -> Result<Self::Output>;
 }
 
-/// A node that emits while it works; `#[node(…, stream)]`.
+/// A node that emits while it works; `#[node(…, stream)]`. Its hooks are those of [`Run`].
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` has no work: it is marked `stream` and does not implement `RunStream`",
+    label = "needs `impl RunStream for {Self}`",
+    note = "a node that answers once implements `Run`, and is not marked `stream`"
+)]
 pub trait RunStream: Node {
     /// What one emission holds.
     type Item: Outputs;
+
+    /// Checks what no single field can: called first, before anything is loaded.
+    ///
+    /// # Errors
+    /// [`Error::invalid`](crate::Error::invalid), saying which field is wrong and how it is right.
+    fn validate(&self) -> Result<()> {
+        Ok(())
+    }
+
+    /// Loads the models that the work needs, into the cache that it then finds them in.
+    ///
+    /// # Errors
+    /// As the work.
+    fn preload(&self, cx: &Context) -> Result<()> {
+        let _ = cx;
+        Ok(())
+    }
 
     /// Does the work, giving each item to the sink.
     ///
@@ -52,8 +101,16 @@ pub trait RunStream: Node {
     fn run(self, cx: &Context, sink: &mut Sink<'_, Self::Item>) -> Result<()>;
 }
 
-/// The slots of a node and how its outputs fill them.
+/// The slots of a node and how its outputs fill them. `()` has none.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` cannot be the output of a node",
+    label = "no output slot can be filled from a `{Self}`",
+    note = "one output is a number, String, Value, Image, Audio, Tensor, Vec, …; several are a struct with #[derive(Outputs)], a slot a field; an enum needs #[derive(Choice)] or #[derive(Union)]"
+)]
 pub trait Outputs {
+    /// Whether it fills slots that are not among [`Outputs::slots`].
+    const DYNAMIC: bool = false;
+
     /// The slots, in order.
     fn slots() -> Vec<OutputSlot>;
 
@@ -74,65 +131,13 @@ impl<T: IntoWire> Outputs for T {
     }
 }
 
-/// A slot of the type `T`.
-#[must_use]
-pub fn slot<T: IntoWire>(name: &str) -> OutputSlot {
-    OutputSlot { name: name.to_owned(), ty: T::type_metadata(), ..OutputSlot::default() }
-}
+impl Outputs for () {
+    fn slots() -> Vec<OutputSlot> {
+        Vec::new()
+    }
 
-/// The outputs of one answer or one chunk, encoded.
-#[derive(Debug, Default, Clone)]
-pub struct Emitted {
-    /// Slot to value.
-    pub outputs: Map,
-    /// Slot to the bytes that its value refers to.
-    pub blobs: IndexMap<String, Bytes>,
-}
-
-impl Emitted {
-    /// Fills one slot.
-    ///
-    /// # Errors
-    /// Where the value cannot be encoded.
-    pub fn slot(&mut self, name: &str, value: impl IntoWire) -> Result<()> {
-        let value = value
-            .into_wire(&mut Writing::slot(name, &mut self.blobs))
-            .map_err(|e| e.context(format!("output `{name}`")))?;
-        self.outputs.insert(name.to_owned(), value);
+    fn write(self, _: &mut Emitted) -> Result<()> {
         Ok(())
-    }
-
-    /// `{outputs, blobs}` as it travels.
-    #[must_use]
-    pub fn into_data(self) -> Map {
-        let blobs: Map = self.blobs.into_iter().map(|(slot, bytes)| (slot, Value::Bytes(bytes))).collect();
-        map! { "outputs" => self.outputs, "blobs" => blobs }
-    }
-}
-
-/// Where a streaming node puts its items.
-pub struct Sink<'a, T> {
-    cx: &'a Context,
-    emit: &'a mut dyn FnMut(Emitted) -> Result<()>,
-    items: std::marker::PhantomData<fn(T)>,
-}
-
-impl<T> fmt::Debug for Sink<'_, T> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Sink").finish_non_exhaustive()
-    }
-}
-
-impl<T: Outputs> Sink<'_, T> {
-    /// Sends one item; waits while the host reads slower than the node emits.
-    ///
-    /// # Errors
-    /// `cancelled` once the request has been cancelled, and where the item cannot be encoded.
-    pub fn send(&mut self, item: T) -> Result<()> {
-        self.cx.check()?;
-        let mut emitted = Emitted::default();
-        item.write(&mut emitted)?;
-        (self.emit)(emitted)
     }
 }
 
@@ -141,8 +146,8 @@ impl<T: Outputs> Sink<'_, T> {
 pub struct Description {
     /// `namespace.path.Name`.
     pub node_type: &'static str,
-    /// The title.
-    pub title: &'static str,
+    /// The title, where it is not made from the name.
+    pub title: Option<&'static str>,
     /// The description: the struct's doc comment.
     pub description: &'static str,
     /// The fields.
@@ -153,111 +158,42 @@ pub struct Description {
     pub vram_gb: Option<f64>,
     /// Whether fields that are not declared are taken too.
     pub dynamic: bool,
+    /// Whether a field is read bit by bit.
+    pub streams_input: bool,
     /// Whether it takes microseconds and never blocks.
     pub quick: bool,
     /// Whether a second run does no harm.
     pub idempotent: bool,
 }
 
-/// One field of a node.
-#[derive(Debug)]
-pub struct FieldSpec<T> {
-    /// Its name on the wire.
-    pub name: &'static str,
-    /// Its doc comment.
-    pub description: &'static str,
-    /// Makes its default; without one it is required, unless its type can be missing.
-    pub default: Option<fn() -> T>,
-    /// Smallest value.
-    pub min: Option<f64>,
-    /// Largest value.
-    pub max: Option<f64>,
+/// The title that a node has without being given one: that of `acme.FindEdges` is `Find Edges`. Runs of capitals and digits stay
+/// together.
+#[must_use]
+pub fn title_of(node_type: &str) -> String {
+    let name = node_type.rsplit('.').next().unwrap_or_default().replace('_', " ");
+    let chars: Vec<char> = name.chars().collect();
+    let mut out = String::new();
+    for (i, c) in chars.iter().enumerate() {
+        let after_lower = i > 0 && chars[i - 1].is_lowercase();
+        let before_lower = chars.get(i + 1).is_some_and(|next| next.is_lowercase());
+        if i > 0 && c.is_uppercase() && (after_lower || before_lower) {
+            out.push(' ');
+        }
+        out.push(*c);
+    }
+    out
 }
 
-impl<T: FromWire> FieldSpec<T> {
-    /// The field as `discover` reports it.
-    #[must_use]
-    pub fn property(&self) -> PropertyMetadata {
-        let mut extra = Map::new();
-        for (key, bound) in [("min", self.min), ("max", self.max)] {
-            if let Some(bound) = bound {
-                extra.insert(key.to_owned(), Value::Float(bound));
-            }
-        }
-        let default = self.default.map(|make| make().to_default()).or_else(|| T::missing().map(|_| Value::Nil));
-        if default.is_none() {
-            extra.insert("required".to_owned(), Value::Bool(true));
-        }
-        PropertyMetadata {
-            name: self.name.to_owned(),
-            ty: T::type_metadata(),
-            default,
-            description: (!self.description.is_empty()).then(|| self.description.to_owned()),
-            extra,
-        }
-    }
+/// What a node says of itself, beside the keys of the protocol, where it fills slots that it does not list.
+pub const DYNAMIC_OUTPUTS: &str = "supports_dynamic_outputs";
 
-    fn check_range(&self, value: &T) -> Result<()> {
-        let Some(number) = value.as_number() else { return Ok(()) };
-        let (low, high) = (self.min.unwrap_or(f64::NEG_INFINITY), self.max.unwrap_or(f64::INFINITY));
-        if (low..=high).contains(&number) {
-            return Ok(());
-        }
-        let range = match (self.min, self.max) {
-            (Some(low), Some(high)) => format!("between {low} and {high}"),
-            (Some(low), None) => format!("at least {low}"),
-            (None, Some(high)) => format!("at most {high}"),
-            (None, None) => "a number".to_owned(),
-        };
-        Err(Error::invalid(format!("must be {range}, got {number}")))
-    }
-}
-
-/// The fields of one request, taken one by one.
-#[derive(Debug)]
-pub struct Fields<'a> {
-    values: Map,
-    reading: Reading<'a>,
-}
-
-impl<'a> Fields<'a> {
-    /// Fields with their blobs already in place.
-    #[must_use]
-    pub fn new(values: Map, reading: Reading<'a>) -> Self {
-        Self { values, reading }
-    }
-
-    /// Takes one field: nil counts as not given.
-    ///
-    /// # Errors
-    /// `invalid_input`, naming the field, where it is missing, of another type, or out of range.
-    pub fn take<T: FromWire>(&mut self, spec: &FieldSpec<T>) -> Result<T> {
-        let named = |e: Error| e.context(format!("field `{}`", spec.name));
-        // What is left keeps its order: a dynamic node may read it as a list.
-        match self.values.shift_remove(spec.name).filter(|value| !value.is_nil()) {
-            Some(value) => {
-                let value = T::from_wire(value, &self.reading).map_err(named)?;
-                spec.check_range(&value).map_err(named)?;
-                Ok(value)
-            }
-            None => spec.default.map(|make| make()).or_else(T::missing).ok_or_else(|| {
-                Error::invalid(format!(
-                    "field `{}` is missing: it needs {}",
-                    spec.name,
-                    article(&T::type_metadata().kind)
-                ))
-            }),
-        }
-    }
-
-    /// Every field that has not been taken.
-    pub fn rest(&mut self) -> Map {
-        std::mem::take(&mut self.values)
-    }
-}
+/// Compiles where a field has bounds and is a number.
+#[doc(hidden)]
+pub fn assert_number<T: Number>() {}
 
 /// How a node is called, its type no longer known.
-type Invoke = dyn Fn(Fields<'_>, &Context, &mut dyn FnMut(Emitted) -> Result<()>) -> Result<Emitted> + Send + Sync;
+pub(crate) type Invoke =
+    dyn Fn(Fields<'_>, &Context, &mut dyn FnMut(Emitted) -> Result<()>) -> Result<Emitted> + Send + Sync;
 
 /// A node as a package holds it: what it is, and how to call it.
 pub struct Entry {
@@ -283,11 +219,13 @@ impl Entry {
         let invoke = |mut fields: Fields<'_>, cx: &Context, _: &mut dyn FnMut(Emitted) -> Result<()>| {
             let node = N::from_fields(&mut fields)?;
             fields.warn_of_rest(N::NODE_TYPE);
+            node.validate()?;
+            node.preload(cx)?;
             let mut emitted = Emitted::default();
             node.run(cx)?.write(&mut emitted)?;
             Ok(emitted)
         };
-        Self::new(N::description(), N::Output::slots(), false, Box::new(invoke))
+        Self::new::<N::Output>(N::description(), false, Box::new(invoke))
     }
 
     /// A node that emits while it works. Its answer is what it emitted last in each slot.
@@ -296,42 +234,33 @@ impl Entry {
         let invoke = |mut fields: Fields<'_>, cx: &Context, emit: &mut dyn FnMut(Emitted) -> Result<()>| {
             let node = N::from_fields(&mut fields)?;
             fields.warn_of_rest(N::NODE_TYPE);
-            node.run(cx, &mut Sink { cx, emit, items: std::marker::PhantomData })?;
+            node.validate()?;
+            node.preload(cx)?;
+            node.run(cx, &mut Sink::new(cx, emit))?;
             Ok(Emitted::default())
         };
-        Self::new(N::description(), N::Item::slots(), true, Box::new(invoke))
+        Self::new::<N::Item>(N::description(), true, Box::new(invoke))
     }
 
-    fn new(description: Description, mut outputs: Vec<OutputSlot>, streaming: bool, invoke: Box<Invoke>) -> Self {
+    fn new<O: Outputs>(description: Description, streaming: bool, invoke: Box<Invoke>) -> Self {
+        let mut outputs = O::slots();
         outputs.iter_mut().for_each(|slot| slot.stream = streaming);
-        let metadata = NodeMetadata {
+        let mut metadata = NodeMetadata {
             node_type: description.node_type.to_owned(),
-            title: description.title.to_owned(),
+            title: description.title.map_or_else(|| title_of(description.node_type), str::to_owned),
             description: description.description.to_owned(),
             properties: description.properties,
             outputs,
             required_settings: description.settings.iter().map(|name| (*name).to_owned()).collect(),
             is_streaming_output: streaming,
+            is_streaming_input: description.streams_input,
             is_dynamic: description.dynamic,
             requires_vram_gb: description.vram_gb,
             ..NodeMetadata::default()
         };
-        Self { metadata, quick: description.quick, idempotent: description.idempotent, invoke }
-    }
-}
-
-/// `an int`, `a list`.
-fn article(type_name: &str) -> String {
-    let article = if type_name.starts_with(['a', 'e', 'i', 'o', 'u']) { "an" } else { "a" };
-    format!("{article} {type_name}")
-}
-
-impl Fields<'_> {
-    /// Old graphs carry retired fields: that is no error, but somebody should know.
-    fn warn_of_rest(&self, node_type: &str) {
-        if !self.values.is_empty() {
-            let names: Vec<&str> = self.values.keys().map(String::as_str).collect();
-            tracing::warn!(node_type, fields = names.join(", "), "fields that this node does not know were ignored");
+        if O::DYNAMIC {
+            metadata.extra.insert(DYNAMIC_OUTPUTS.to_owned(), Value::Bool(true));
         }
+        Self { metadata, quick: description.quick, idempotent: description.idempotent, invoke }
     }
 }

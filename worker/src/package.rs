@@ -5,6 +5,7 @@ use millwork_protocol::message::LoadError;
 use crate::Result;
 use crate::node::{Entry, Node};
 use crate::provider::Provider;
+use crate::store::ModelStore;
 
 /// What a worker is made of.
 #[derive(Debug)]
@@ -12,6 +13,7 @@ pub struct Package {
     pub(crate) name: String,
     pub(crate) entries: Vec<Entry>,
     pub(crate) providers: Vec<Box<dyn Provider>>,
+    pub(crate) store: Option<Box<dyn ModelStore>>,
     pub(crate) load_errors: Vec<LoadError>,
 }
 
@@ -19,7 +21,7 @@ impl Package {
     /// An empty package; its name stands in load errors.
     #[must_use]
     pub fn new(name: impl Into<String>) -> Self {
-        Self { name: name.into(), entries: Vec::new(), providers: Vec::new(), load_errors: Vec::new() }
+        Self { name: name.into(), entries: Vec::new(), providers: Vec::new(), store: None, load_errors: Vec::new() }
     }
 
     /// With a node.
@@ -42,6 +44,13 @@ impl Package {
         self
     }
 
+    /// With the place on disk that `models.download` fetches into. The first package of a worker that has one gives it.
+    #[must_use]
+    pub fn store(mut self, store: impl ModelStore) -> Self {
+        self.store = Some(Box::new(store));
+        self
+    }
+
     /// With every node that is in it so far declared idempotent: a second run does no harm, so a supervisor that is told to
     /// may send a request again whose worker died. For single nodes there is the attribute `idempotent`.
     #[must_use]
@@ -58,12 +67,20 @@ impl Package {
             Ok(Ok(loaded)) => {
                 self.entries.extend(loaded.entries);
                 self.providers.extend(loaded.providers);
+                self.store = self.store.or(loaded.store);
                 self.load_errors.extend(loaded.load_errors);
                 self
             }
             Ok(Err(error)) => self.load_error(module, "import", &format!("{:?}", error.kind()), error.message()),
             Err(panic) => self.load_error(module, "import", "panic", &panic.message),
         }
+    }
+
+    /// With load errors that say more than four words.
+    #[must_use]
+    pub fn load_errors(mut self, errors: impl IntoIterator<Item = LoadError>) -> Self {
+        self.load_errors.extend(errors);
+        self
     }
 
     /// With a load error.

@@ -6,6 +6,8 @@ use std::cell::RefCell;
 use std::panic::{self, AssertUnwindSafe};
 use std::sync::Once;
 
+use crate::{Error, ErrorKind};
+
 /// A panic that was caught.
 #[derive(Debug, Clone)]
 pub struct Panicked {
@@ -13,6 +15,14 @@ pub struct Panicked {
     pub message: String,
     /// The stack at that point.
     pub backtrace: String,
+}
+
+impl Panicked {
+    /// The panic as an answer: of kind `panic`, with the stack as its traceback.
+    #[must_use]
+    pub fn into_error(self) -> Error {
+        Error::new(ErrorKind::Panic, format!("panicked: {}", self.message)).traceback(self.backtrace)
+    }
 }
 
 thread_local! {

@@ -79,8 +79,13 @@ impl Answer {
 
 /// A named source of model calls.
 pub trait Provider: Send + Sync + 'static {
-    /// What it is.
+    /// What it is, now: asked for with each `provider.list`, on a compute thread.
     fn info(&self) -> ProviderInfo;
+
+    /// Its id, which never changes.
+    fn id(&self) -> String {
+        self.info().id
+    }
 
     /// Its models of one type (`language`, `image`, `tts`, `music`, `asr`, `video`, `embedding`, `3d`), as maps with
     /// `id` and `name`; of an unknown type none.
@@ -94,16 +99,11 @@ pub trait Provider: Send + Sync + 'static {
     /// # Errors
     /// Whatever went wrong; [`unsupported`] for a call that it does not offer.
     fn call(&self, call: Call<'_>, chunk: &mut dyn FnMut(Map) -> Result<()>) -> Result<Answer>;
-
-    /// Models on disk, for `models.list_cached`.
-    fn cached_models(&self) -> Vec<Map> {
-        Vec::new()
-    }
 }
 
 impl fmt::Debug for dyn Provider {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("Provider").field(&self.info().id).finish()
+        f.debug_tuple("Provider").field(&self.id()).finish()
     }
 }
 

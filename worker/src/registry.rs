@@ -10,6 +10,7 @@ use millwork_protocol::message::{DiscoverData, LoadError};
 
 use crate::node::Entry;
 use crate::provider::Provider;
+use crate::store::ModelStore;
 use crate::{Error, ErrorKind, Package, Result};
 
 /// The inventory, complete before the first frame is read.
@@ -17,6 +18,7 @@ use crate::{Error, ErrorKind, Package, Result};
 pub(crate) struct Registry {
     nodes: IndexMap<String, Arc<Entry>>,
     providers: IndexMap<String, Box<dyn Provider>>,
+    store: Option<Box<dyn ModelStore>>,
     load_errors: Vec<LoadError>,
     discover: OnceLock<Bytes>,
     idempotent: OnceLock<Vec<String>>,
@@ -52,7 +54,7 @@ impl Registry {
                 }
             }
             for provider in package.providers {
-                let id = provider.info().id;
+                let id = provider.id();
                 if registry.providers.contains_key(&id) {
                     let error =
                         format!("the package {name:?} has another provider of the id {id:?}; the first keeps it");
@@ -61,6 +63,11 @@ impl Registry {
                     registry.providers.insert(id, provider);
                 }
             }
+            if registry.store.is_some() && package.store.is_some() {
+                let error = format!("the package {name:?} has another model store; the first keeps its place");
+                registry.load_errors.push(LoadError::new(name, "metadata", "DuplicateStore", error));
+            }
+            registry.store = registry.store.or(package.store);
             registry.load_errors.extend(package.load_errors.into_iter().filter(|e| allowed(&e.module)));
         }
         registry.miss(namespaces.unwrap_or_default(), &known);
@@ -104,6 +111,10 @@ impl Registry {
 
     pub(crate) fn providers(&self) -> impl Iterator<Item = &dyn Provider> {
         self.providers.values().map(AsRef::as_ref)
+    }
+
+    pub(crate) fn store(&self) -> Option<&dyn ModelStore> {
+        self.store.as_deref()
     }
 
     pub(crate) fn node_count(&self) -> usize {

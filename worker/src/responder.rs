@@ -182,6 +182,10 @@ impl Interim for InterimVoice {
         self.voice.output.send_latest(id.unwrap_or_default(), Frame::message("progress", id, data));
     }
 
+    fn milestone(&self, data: &Map) {
+        self.voice.output.send(Frame::message("progress", self.voice.id(), data));
+    }
+
     fn update(&self, data: &Map) {
         let frame = Frame::message("update", self.voice.id(), data);
         if frame.payload_len() > self.max_frame {
@@ -189,5 +193,9 @@ impl Interim for InterimVoice {
             return;
         }
         self.voice.output.send(frame);
+    }
+
+    fn blot(&self, text: &str) -> String {
+        self.voice.blot(text)
     }
 }

@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 use rustix::event::{PollFd, PollFlags, Timespec};
 
 use crate::Error;
+use crate::child;
 use crate::in_flight::InFlight;
 use crate::output::Output;
 use crate::system;
@@ -108,6 +109,7 @@ impl Shutdown {
         if !gone(&self.output) {
             self.output.flush(Instant::now() + FLUSH_GRACE);
         }
+        child::end_all();
         system::kill_descendants();
         system::exit_now(0);
     }
@@ -117,6 +119,7 @@ impl Shutdown {
         let latest = self.grace + CANCEL_GRACE + FLUSH_GRACE + Duration::from_secs(1);
         let spawned = std::thread::Builder::new().name("millwork-end".into()).stack_size(64 << 10).spawn(move || {
             std::thread::sleep(latest);
+            child::end_all();
             system::kill_descendants();
             system::exit_now(0);
         });

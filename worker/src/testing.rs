@@ -1,4 +1,36 @@
 //! Calls a node in a unit test, without a worker around it.
+//!
+//! ```
+//! use millwork_worker::prelude::*;
+//! use millwork_worker::testing::NodeTest;
+//!
+//! /// Makes a picture lighter.
+//! #[derive(Node)]
+//! #[node("acme.image.Lighten")]
+//! struct Lighten {
+//!     /// The picture.
+//!     image: Image,
+//!     /// How much.
+//!     #[node(default = 10, min = 0, max = 255)]
+//!     by: i32,
+//! }
+//!
+//! impl Run for Lighten {
+//!     type Output = Image;
+//!
+//!     fn run(self, _: &Context) -> Result<Image> {
+//!         Ok(self.image.brighten(self.by).into())
+//!     }
+//! }
+//!
+//! # fn main() -> Result<()> {
+//! let dark = Image::from(millwork_worker::image::RgbImage::new(4, 2));
+//! let answer = NodeTest::new::<Lighten>().field("image", dark).field("by", 5).run()?;
+//! assert_eq!(answer.get::<Image>("output")?.width(), 4);
+//! let error = NodeTest::new::<Lighten>().field("by", 300).run().unwrap_err();
+//! # Ok(())
+//! # }
+//! ```
 
 use std::path::Path;
 use std::sync::Arc;
@@ -8,10 +40,14 @@ use indexmap::IndexMap;
 use millwork_protocol::{Map, Value};
 use parking_lot::Mutex;
 
-use crate::context::{Interim, Services};
-use crate::convert::Reading;
+mod provider;
+
+pub use provider::{Called, ProviderTest};
+
+use crate::context::{Finalizers, Interim, Services};
+use crate::convert::{FromWire, IntoWire, Reading, Writing};
 use crate::node::{Emitted, Fields, Node};
-use crate::{CancelToken, Context, Identity, Result, Workspace, blobs};
+use crate::{CancelToken, Context, Error, Identity, Package, Result, Workspace, blobs};
 
 /// One call of one node.
 #[derive(Debug)]
@@ -22,6 +58,8 @@ pub struct NodeTest {
     secrets: IndexMap<String, String>,
     workspace: std::path::PathBuf,
     cancel: CancelToken,
+    /// A field that could not be written.
+    unwritten: Result<()>,
 }
 
 /// What a call did.
@@ -41,20 +79,38 @@ impl NodeTest {
     /// A call of `N` with nothing given.
     #[must_use]
     pub fn new<N: Node>() -> Self {
+        Self::of(N::entry())
+    }
+
+    /// A call of a node of a package, with nothing given; none where the package has no such node.
+    #[must_use]
+    pub fn of_package(package: Package, node_type: &str) -> Option<Self> {
+        package.entries.into_iter().find(|entry| entry.metadata.node_type == node_type).map(Self::of)
+    }
+
+    /// A call of a node whose type is only known at run time.
+    #[must_use]
+    pub fn of(entry: crate::node::Entry) -> Self {
         Self {
-            entry: N::entry(),
+            entry,
             fields: Map::new(),
             blobs: Map::new(),
             secrets: IndexMap::new(),
             workspace: std::env::temp_dir(),
             cancel: CancelToken::default(),
+            unwritten: Ok(()),
         }
     }
 
-    /// With a field.
+    /// With a field: anything that could also be an output, an [`Image`](crate::convert::Image) as well as a number.
     #[must_use]
-    pub fn field(mut self, name: &str, value: impl Into<Value>) -> Self {
-        self.fields.insert(name.to_owned(), value.into());
+    pub fn field(mut self, name: &str, value: impl IntoWire) -> Self {
+        match value.into_wire(&mut Writing::inline(&mut IndexMap::new())) {
+            Ok(value) => {
+                self.fields.insert(name.to_owned(), value);
+            }
+            Err(error) => self.unwritten = Err(error.context(format!("the test's field `{name}`"))),
+        }
         self
     }
 
@@ -86,7 +142,7 @@ impl NodeTest {
         self
     }
 
-    /// Makes the call and gives all that it did.
+    /// Makes the call and gives all that it did. A panic is an error of kind `panic`, as a worker answers it.
     #[must_use]
     pub fn outcome(mut self) -> Outcome {
         let placed = blobs::place(&mut self.fields, self.blobs, &self.entry.metadata);
@@ -99,14 +155,16 @@ impl NodeTest {
             cancel: self.cancel,
             interim: Box::new(recorded.clone()),
             services: services.clone(),
+            finalizers: Finalizers::default(),
         };
         let mut chunks = Vec::new();
-        let fields = Fields::new(self.fields, Reading { workspace: &services.workspace });
+        let fields = Fields::new(self.fields, Reading::new(&services.workspace));
         let mut emit = |chunk| {
             chunks.push(chunk);
             Ok(())
         };
-        let result = placed.and_then(|()| (self.entry.invoke)(fields, &context, &mut emit));
+        let ready = self.unwritten.and(placed);
+        let result = ready.and_then(|()| context.settle(|| (self.entry.invoke)(fields, &context, &mut emit)));
         let result = result.map(|answer| {
             if self.entry.metadata.is_streaming_output { chunks.last().cloned().unwrap_or_default() } else { answer }
         });
@@ -123,6 +181,22 @@ impl NodeTest {
     }
 }
 
+impl Emitted {
+    /// Reads what one slot holds.
+    ///
+    /// # Errors
+    /// Where the slot was not filled, or holds another type; both name the slot.
+    pub fn get<T: FromWire>(&self, slot: &str) -> Result<T> {
+        let Some(value) = self.outputs.get(slot) else {
+            let filled: Vec<&str> = self.outputs.keys().map(String::as_str).collect();
+            return Err(Error::failed(format!("output `{slot}` was not filled; there are: {}", filled.join(", "))));
+        };
+        let read = blobs::resolved(value.clone(), &self.blobs)
+            .and_then(|value| T::from_wire(value, &Reading::new(&Workspace::new(Path::new("."), &[]))));
+        read.map_err(|error| error.context(format!("output `{slot}`")))
+    }
+}
+
 type Frames = (Vec<Map>, Vec<Map>);
 
 #[derive(Clone, Default)]
@@ -133,7 +207,15 @@ impl Interim for Recorded {
         self.0.lock().0.push(data.clone());
     }
 
+    fn milestone(&self, data: &Map) {
+        self.progress(data);
+    }
+
     fn update(&self, data: &Map) {
         self.0.lock().1.push(data.clone());
+    }
+
+    fn blot(&self, text: &str) -> String {
+        text.to_owned()
     }
 }

@@ -48,6 +48,18 @@ pub(crate) struct Args {
     #[arg(long)]
     test_nodes: bool,
 
+    /// Serve this package too: a folder with a package.toml, or an archive of one; may be given again
+    #[arg(long, value_name = "PATH")]
+    package: Vec<PathBuf>,
+
+    /// Serve nothing but the packages of --package
+    #[arg(long, requires = "package")]
+    no_stock: bool,
+
+    /// A folder with models for the provider `local`; may be given again, or as a list in the variable
+    #[arg(long, env = "MILLWORK_MODELS", value_delimiter = ':', value_name = "DIR")]
+    models: Vec<PathBuf>,
+
     /// The folder for files that requests name [default: the current one]
     #[arg(long, env = "MILLWORK_WORKSPACE", value_name = "DIR")]
     pub(crate) workspace: Option<PathBuf>,
@@ -103,18 +115,22 @@ impl Args {
 }
 
 /// What the arguments say that concerns which packages there are.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Options {
     /// `--test-nodes`.
     pub test_nodes: bool,
+    /// `--models`: folders with models.
+    pub models: Vec<PathBuf>,
 }
 
 type MakePackages = dyn FnOnce(&Options) -> Vec<Package>;
+type LoadPackages = dyn Fn(&[PathBuf]) -> Vec<Package> + Send;
 
 /// A worker: packages, served to whoever started the process.
 pub struct Worker {
     name: &'static str,
     packages: Vec<Box<MakePackages>>,
+    folders: Option<Box<LoadPackages>>,
 }
 
 impl std::fmt::Debug for Worker {
@@ -133,7 +149,7 @@ impl Worker {
     /// A worker without packages.
     #[must_use]
     pub fn new() -> Self {
-        Self { name: "worker", packages: Vec::new() }
+        Self { name: "worker", packages: Vec::new(), folders: None }
     }
 
     /// With the name that help texts show.
@@ -153,6 +169,13 @@ impl Worker {
     #[must_use]
     pub fn packages(mut self, make: impl FnOnce(&Options) -> Vec<Package> + 'static) -> Self {
         self.packages.push(Box::new(make));
+        self
+    }
+
+    /// With whatever `--package` names, as `load` loads it. Without this the option is refused.
+    #[must_use]
+    pub fn folders(mut self, load: impl Fn(&[PathBuf]) -> Vec<Package> + Send + 'static) -> Self {
+        self.folders = Some(Box::new(load));
         self
     }
 
@@ -183,9 +206,18 @@ impl Worker {
             eprintln!("error: {error}");
             return ExitCode::from(2);
         }
-        let options = Options { test_nodes: args.test_nodes };
-        let packages = self.packages;
-        serve::stdio(&args, move || packages.into_iter().flat_map(|make| make(&options)).collect())
+        if self.folders.is_none() && !args.package.is_empty() {
+            eprintln!("error: --package: this worker has only the nodes that were built into it");
+            return ExitCode::from(2);
+        }
+        let options = Options { test_nodes: args.test_nodes, models: args.models.clone() };
+        let (made, folders, paths) = (self.packages, self.folders, args.package.clone());
+        let made = if args.no_stock { Vec::new() } else { made };
+        serve::stdio(&args, move || {
+            let stock = made.into_iter().flat_map(|make| make(&options));
+            let loaded = folders.filter(|_| !paths.is_empty()).map(|load| load(&paths));
+            stock.chain(loaded.into_iter().flatten()).collect()
+        })
     }
 }
 

@@ -21,7 +21,7 @@ impl Run for ToMono {
 
 /// The sound with that many channels: the mean for one, one copied to all, and otherwise the first ones kept and silence
 /// for those that are new.
-pub(super) fn with_channels(audio: Audio, channels: u16) -> Result<Audio> {
+pub fn with_channels(audio: Audio, channels: u16) -> Result<Audio> {
     if audio.channels == channels {
         return Ok(audio);
     }

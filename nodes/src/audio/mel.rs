@@ -11,9 +11,11 @@ use super::channels::with_channels;
 use super::stft::{Stft, Window, to_decibels};
 
 /// How hertz become mel.
-#[derive(Choice, Clone, Copy)]
-pub(super) enum MelScale {
+#[derive(Choice, Clone, Copy, Debug)]
+pub enum MelScale {
+    /// Linear below 1 kHz, logarithmic above.
     Slaney,
+    /// `2595 log₁₀(1 + f/700)`.
     Htk,
 }
 
@@ -46,8 +48,8 @@ impl MelScale {
 }
 
 /// How the triangles of the filters are weighted.
-#[derive(Choice, Clone, Copy, PartialEq)]
-pub(super) enum MelNorm {
+#[derive(Choice, Clone, Copy, PartialEq, Debug)]
+pub enum MelNorm {
     /// Each has the same area.
     Area,
     /// Each has the height 1.
@@ -121,11 +123,8 @@ impl Run for MelSpectrogram {
             )));
         }
         let stft = Stft { n_fft: self.n_fft, hop: self.hop, window: self.window, centred: self.centred };
-        check_size(self.n_mels.saturating_mul(stft.bins())).context("the mel filters")?;
-        let filters = filters(&stft, self.audio.sample_rate, self.n_mels, band, self.mel_scale, self.norm);
-        let power = stft.power(&with_channels(self.audio, 1)?.samples, cx)?;
-        check_size(self.n_mels.saturating_mul(power.ncols())).context("the mel spectrogram")?;
-        let mut mel = filters.dot(&power);
+        let bands = Bands { n_mels: self.n_mels, band, scale: self.mel_scale, norm: self.norm };
+        let mut mel = bands.power(&stft, self.audio, cx)?;
         if self.decibels {
             to_decibels(&mut mel, self.reference == Reference::Max, self.range_db);
         }
@@ -133,24 +132,46 @@ impl Run for MelSpectrogram {
     }
 }
 
-/// Triangles from the neighbour below to the neighbour above of each band, of shape `[n_mels, bins]`.
-fn filters(
-    stft: &Stft,
-    sample_rate: u32,
-    n_mels: usize,
-    band: (f64, f64),
-    scale: MelScale,
-    norm: MelNorm,
-) -> Array2<f32> {
-    let (low, high) = (scale.to_mel(band.0), scale.to_mel(band.1));
-    // The corner of a triangle, `i` from 0 to `n_mels + 1`.
-    let corner = |i: usize| scale.to_hertz(low + (high - low) * i as f64 / (n_mels + 1) as f64);
-    Array2::from_shape_fn((n_mels, stft.bins()), |(mel, bin)| {
-        let hertz = bin as f64 * f64::from(sample_rate) / stft.n_fft as f64;
-        let (left, top, right) = (corner(mel), corner(mel + 1), corner(mel + 2));
-        let height = ((hertz - left) / (top - left)).min((right - hertz) / (right - top)).max(0.0);
-        (if norm == MelNorm::Area { height * 2.0 / (right - left) } else { height }) as f32
-    })
+/// The bands of a mel spectrogram.
+#[derive(Debug, Clone, Copy)]
+pub struct Bands {
+    /// How many.
+    pub n_mels: usize,
+    /// The lowest and the highest frequency, in hertz; they rise, and end at half the sample rate.
+    pub band: (f64, f64),
+    /// How hertz become mel.
+    pub scale: MelScale,
+    /// How the filters are weighted.
+    pub norm: MelNorm,
+}
+
+impl Bands {
+    /// Triangles from the neighbour below to the neighbour above of each band, of shape `[n_mels, n_fft / 2 + 1]`: the weight of
+    /// each bin of a Fourier transform in it.
+    #[must_use]
+    pub fn filters(&self, n_fft: usize, sample_rate: u32) -> Array2<f32> {
+        let (low, high) = (self.scale.to_mel(self.band.0), self.scale.to_mel(self.band.1));
+        // The corner of a triangle, `i` from 0 to `n_mels + 1`.
+        let corner = |i: usize| self.scale.to_hertz(low + (high - low) * i as f64 / (self.n_mels + 1) as f64);
+        Array2::from_shape_fn((self.n_mels, n_fft / 2 + 1), |(mel, bin)| {
+            let hertz = bin as f64 * f64::from(sample_rate) / n_fft as f64;
+            let (left, top, right) = (corner(mel), corner(mel + 1), corner(mel + 2));
+            let height = ((hertz - left) / (top - left)).min((right - hertz) / (right - top)).max(0.0);
+            (if self.norm == MelNorm::Area { height * 2.0 / (right - left) } else { height }) as f32
+        })
+    }
+
+    /// The power in each band of the mean of the channels, of shape `[n_mels, frames]`.
+    ///
+    /// # Errors
+    /// As [`Stft::power`], and where the result would be too large.
+    pub fn power(&self, stft: &Stft, audio: Audio, cx: &Context) -> Result<Array2<f32>> {
+        check_size(self.n_mels.saturating_mul(stft.bins())).context("the mel filters")?;
+        let filters = self.filters(stft.n_fft, audio.sample_rate);
+        let power = stft.power(&with_channels(audio, 1)?.samples, cx)?;
+        check_size(self.n_mels.saturating_mul(power.ncols())).context("the mel spectrogram")?;
+        Ok(filters.dot(&power))
+    }
 }
 
 #[cfg(test)]
@@ -161,8 +182,7 @@ mod tests {
     use super::*;
 
     fn small(scale: MelScale, norm: MelNorm) -> Array2<f32> {
-        let stft = Stft { n_fft: 32, hop: 8, window: Window::Hann, centred: true };
-        filters(&stft, 8000, 4, (0.0, 4000.0), scale, norm)
+        Bands { n_mels: 4, band: (0.0, 4000.0), scale, norm }.filters(32, 8000)
     }
 
     /// From librosa 0.11: `filters.mel(sr=8000, n_fft=32, n_mels=4, htk=…, norm=…)`.

@@ -18,6 +18,11 @@ mod tensor;
 
 use millwork_worker::prelude::*;
 
+pub use channels::with_channels;
+pub use mel::{Bands, MelNorm, MelScale};
+pub use resample::{resample, resample_with};
+pub use stft::{Stft, Window};
+
 /// The nodes of this namespace.
 pub(crate) fn package() -> Package {
     package!["audio":

@@ -42,7 +42,18 @@ fn block(from: u32, to: u32) -> usize {
 ///
 /// # Errors
 /// Where the result would be too large, and `cancelled`.
-pub(super) fn resample(audio: Audio, to: u32, cx: &Context) -> Result<Audio> {
+pub fn resample(audio: Audio, to: u32, cx: &Context) -> Result<Audio> {
+    resample_with(audio, to, |done, total| {
+        cx.progress(done as f64, total as f64);
+        cx.check()
+    })
+}
+
+/// [`resample`] for work that has a progress of its own: `step` is told how many of how many samples there are.
+///
+/// # Errors
+/// Where the result would be too large, and as `step`.
+pub fn resample_with(audio: Audio, to: u32, mut step: impl FnMut(usize, usize) -> Result<()>) -> Result<Audio> {
     let (from, frames) = (audio.sample_rate, audio.frames());
     if from == to {
         return Ok(audio);
@@ -73,8 +84,7 @@ pub(super) fn resample(audio: Audio, to: u32, cx: &Context) -> Result<Audio> {
             left = left.saturating_sub(out.len().saturating_sub(skip));
             skip = skip.saturating_sub(out.len());
             let done = (usize::from(channel) + 1) * wanted - left;
-            cx.progress(done as f64, (wanted * channels) as f64);
-            cx.check()?;
+            step(done, wanted * channels)?;
         }
     }
     Audio::new(samples, audio.channels, to)

@@ -13,10 +13,14 @@ use realfft::RealFftPlanner;
 
 /// The window that each frame is weighted with; periodic, as for analysis.
 #[derive(Choice, Clone, Copy, PartialEq, Debug)]
-pub(super) enum Window {
+pub enum Window {
+    /// `½ − ½ cos`.
     Hann,
+    /// `0.54 − 0.46 cos`.
     Hamming,
+    /// Three terms.
     Blackman,
+    /// All the same.
     Rectangular,
 }
 
@@ -36,16 +40,21 @@ impl Window {
 
 /// How a sound is cut into frames.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Stft {
-    pub(super) n_fft: usize,
-    pub(super) hop: usize,
-    pub(super) window: Window,
-    pub(super) centred: bool,
+pub struct Stft {
+    /// Samples in a frame.
+    pub n_fft: usize,
+    /// Samples from one frame to the next.
+    pub hop: usize,
+    /// The weights of a frame's samples.
+    pub window: Window,
+    /// Whether frames lie around their time, with silence before the beginning and after the end.
+    pub centred: bool,
 }
 
 impl Stft {
     /// Rows of the result, from 0 Hz to half the sample rate.
-    pub(super) fn bins(&self) -> usize {
+    #[must_use]
+    pub fn bins(&self) -> usize {
         self.n_fft / 2 + 1
     }
 
@@ -54,7 +63,7 @@ impl Stft {
     /// # Errors
     /// `invalid_input` where the sound is empty or, not centred, shorter than one frame, and where the result would take
     /// more than 1 GiB.
-    pub(super) fn power(&self, mono: &[f32], cx: &Context) -> Result<Array2<f32>> {
+    pub fn power(&self, mono: &[f32], cx: &Context) -> Result<Array2<f32>> {
         let padding = if self.centred { self.n_fft / 2 } else { 0 };
         let length = mono.len() + 2 * padding;
         if mono.is_empty() || length < self.n_fft {

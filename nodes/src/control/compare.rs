@@ -118,7 +118,11 @@ mod tests {
 
     use super::*;
 
-    fn compare(a: impl Into<Value>, comparison: &str, b: impl Into<Value>) -> Result<bool> {
+    fn compare(
+        a: impl millwork_worker::convert::IntoWire,
+        comparison: &str,
+        b: impl millwork_worker::convert::IntoWire,
+    ) -> Result<bool> {
         let call = NodeTest::new::<Compare>().field("a", a).field("b", b).field("comparison", comparison);
         call.run().map(|emitted| emitted.outputs["output"].as_bool().unwrap())
     }

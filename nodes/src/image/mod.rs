@@ -28,11 +28,13 @@ mod tone;
 
 use millwork_worker::prelude::*;
 
+pub use resize::enlarge;
+
 /// The nodes of this namespace.
 pub(crate) fn package() -> Package {
     package![
         "image":
-        resize::Resize, resize::Upscale,
+        resize::Resize,
         geometry::Crop, geometry::Flip, geometry::Pad, rotate::Rotate,
         blur::Blur, blur::Sharpen, convolve::Convolve, median::Median, edges::FindEdges,
         tone::Grayscale, tone::Invert, tone::Brightness, tone::Contrast, tone::Saturation,

@@ -6,7 +6,7 @@ use indexmap::IndexMap;
 use millwork_worker::onnx::{ModelInfo, OnnxError};
 use millwork_worker::prelude::*;
 
-use super::pixels::{Fit, Format, Scaling};
+use crate::pixels::{Filter, Fit, Format, Preparation, Scaling, Wish};
 
 /// Says what is in a picture: the best labels of an image classification model with their probabilities.
 ///
@@ -70,7 +70,11 @@ impl Run for Classify {
             return Err(Error::invalid(format!("{what}, a classifier has one; use onnx.Run")));
         };
         let scaling = Scaling { scale: self.scale, mean: self.mean, std: self.std, invert: self.invert };
-        let tensor = Format::of(input, self.size)?.tensor(&self.image, self.fit, &scaling)?;
+        let format = Format::of(input, &Wish::default(), Some(self.size));
+        let format =
+            format.map_err(|error| Error::invalid(format!("{}; use onnx.Run with a tensor", error.message())))?;
+        let how = Preparation { fit: self.fit, filter: Filter::Area, pad: 0.0, bgr: false, scaling };
+        let (tensor, _) = format.prepare(&self.image, &how)?;
         cx.check()?;
 
         let inputs = IndexMap::from([(input.name.clone(), tensor)]);
@@ -100,7 +104,8 @@ fn best(probabilities: Vec<f64>, labels: &[String], top_k: usize) -> Classes {
 }
 
 /// The scores themselves where they are probabilities already, else their softmax.
-fn probabilities(scores: Vec<f32>) -> Vec<f64> {
+#[must_use]
+pub fn probabilities(scores: Vec<f32>) -> Vec<f64> {
     let scores: Vec<f64> = scores.into_iter().map(f64::from).collect();
     let sum: f64 = scores.iter().sum();
     if scores.iter().all(|p| (0.0..=1.0 + 1e-6).contains(p)) && (sum - 1.0).abs() < 1e-2 {

@@ -4,12 +4,13 @@
 mod benchmark;
 mod classify;
 mod inspect;
-mod pixels;
 mod run;
 mod table;
 
 use millwork_worker::onnx::{Model, Source};
 use millwork_worker::prelude::*;
+
+pub use classify::probabilities;
 
 use benchmark::Benchmark;
 use classify::Classify;

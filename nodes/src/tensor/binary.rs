@@ -188,7 +188,10 @@ mod tests {
     use super::super::testing::{floats, output, tensor};
     use super::*;
 
-    fn call<N: millwork_worker::node::Node>(a: impl Into<Value>, b: impl Into<Value>) -> Result<Tensor> {
+    fn call<N: millwork_worker::node::Node>(
+        a: impl millwork_worker::convert::IntoWire,
+        b: impl millwork_worker::convert::IntoWire,
+    ) -> Result<Tensor> {
         NodeTest::new::<N>().field("a", a).field("b", b).run().map(|emitted| output(&emitted))
     }
 

@@ -264,7 +264,12 @@ mod tests {
         tensor(shape, &(0..shape.iter().product::<usize>() as i32).collect::<Vec<_>>())
     }
 
-    fn call<N: Node>(name: &str, value: Value, option: &str, setting: impl Into<Value>) -> Result<Tensor> {
+    fn call<N: Node>(
+        name: &str,
+        value: Value,
+        option: &str,
+        setting: impl millwork_worker::convert::IntoWire,
+    ) -> Result<Tensor> {
         NodeTest::new::<N>().field(name, value).field(option, setting).run().map(|emitted| output(&emitted))
     }
 

@@ -196,7 +196,7 @@ mod tests {
     use super::super::testing::{assert_close, floats, output, tensor};
     use super::*;
 
-    fn reduce(value: Value, kind: &str, axes: impl Into<Value>) -> Result<Tensor> {
+    fn reduce(value: Value, kind: &str, axes: impl millwork_worker::convert::IntoWire) -> Result<Tensor> {
         let call = NodeTest::new::<Reduce>().field("tensor", value).field("reduction", kind).field("axes", axes);
         call.run().map(|emitted| output(&emitted))
     }

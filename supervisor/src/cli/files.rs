@@ -11,6 +11,9 @@ use millwork_protocol::Bytes;
 use super::failure::{Failure, Outcome};
 use super::out;
 
+/// Bytes of a file that is given to a node or a model, at most.
+const MOST: u64 = 2 << 30;
+
 /// How the names of files begin that are not whole yet. A process that is killed may leave one behind.
 const TEMPORARY: &str = ".millwork-part-";
 
@@ -28,7 +31,14 @@ pub(crate) fn read(path: &str) -> Result<Bytes, String> {
             .map(|_| Bytes::from(bytes))
             .map_err(|error| format!("cannot read stdin: {error}"));
     }
-    std::fs::read(path).map(Bytes::from).map_err(|error| format!("cannot read {path}: {error}"))
+    // A device has no end.
+    let mut bytes = Vec::new();
+    let read = std::fs::File::open(path).and_then(|file| file.take(MOST + 1).read_to_end(&mut bytes));
+    match read {
+        Ok(length) if length as u64 > MOST => Err(format!("cannot read {path}: it has more than {MOST} bytes")),
+        Ok(_) => Ok(bytes.into()),
+        Err(error) => Err(format!("cannot read {path}: {error}")),
+    }
 }
 
 /// Writes a file, or stdout where the name is `-`. A file is there whole or not at all.

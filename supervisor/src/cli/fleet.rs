@@ -19,6 +19,13 @@ pub(crate) struct Args {
     /// Use this worker instead of the configured ones, for example "python -m nodetool.worker --stdio". Repeat it for more.
     #[arg(long, value_name = "COMMAND")]
     worker: Vec<String>,
+    /// Add nodes: a folder with a package.toml, a folder of such folders, or an archive of one. Repeat it for more.
+    #[arg(long, value_name = "PATH")]
+    package: Vec<PathBuf>,
+    /// Pick up changed files of packages while it runs: the old version serves until the new one has loaded. `status` shows its
+    /// table again every second.
+    #[arg(long)]
+    watch: bool,
     /// Let the stock worker have the test.* nodes.
     #[arg(long)]
     test_nodes: bool,
@@ -34,6 +41,9 @@ pub(crate) struct Args {
     /// Another folder that nodes of the stock worker may reach. Repeat it for more.
     #[arg(long, value_name = "DIR")]
     allow_path: Vec<String>,
+    /// A folder with models, beside the user's cache of the hub. Repeat it for more.
+    #[arg(long, value_name = "DIR")]
+    models: Vec<String>,
     /// Settings that flags of one command alone stand for.
     #[arg(skip)]
     more: Vec<(String, String)>,
@@ -43,6 +53,11 @@ impl Args {
     /// Sets one value, as a flag would.
     pub(crate) fn set(&mut self, key: &str, value: Option<&str>) {
         self.more.extend(value.map(|value| (key.to_owned(), value.to_owned())));
+    }
+
+    /// Whether it is to follow changes.
+    pub(crate) fn is_watched(&self) -> bool {
+        self.watch
     }
 
     /// The files that it is read from.
@@ -68,12 +83,22 @@ impl Args {
         if !self.allow_path.is_empty() {
             overrides = overrides.set("stock.allow_path", self.allow_path.clone());
         }
+        if !self.models.is_empty() {
+            overrides = overrides.set("stock.models", self.models.clone());
+        }
+        if self.watch {
+            overrides = overrides.set("watch", true);
+        }
+        overrides.packages.clone_from(&self.package);
         overrides.settings.extend(self.more.iter().map(|(key, value)| (key.clone(), value.as_str().into())));
         if !self.worker.is_empty() {
             overrides = overrides.set("worker", self.workers()?);
         }
         let loaded = Config::load(&overrides)?;
         loaded.warnings.iter().for_each(|warning| tracing::warn!("{warning}"));
+        for problem in self.package.iter().filter_map(|path| millwork_package::find::packages(path).err()) {
+            tracing::warn!("--package {problem}");
+        }
         Ok(loaded)
     }
 
@@ -81,10 +106,7 @@ impl Args {
     pub(crate) fn config(&self) -> Outcome<Config> {
         let mut config = self.load()?.config;
         if let Some(level) = log::asked_for() {
-            config.workers = config.fleet()?;
-            for worker in &mut config.workers {
-                worker.env.entry("MILLWORK_LOG".to_owned()).or_insert_with(|| level.to_owned());
-            }
+            config.worker_env.insert("MILLWORK_LOG".to_owned(), level.to_owned());
         }
         Ok(config)
     }
@@ -129,12 +151,14 @@ mod tests {
             test_nodes: true,
             threads: Some(3),
             workspace: Some("work".to_owned()),
-            allow_path: vec!["/models".to_owned()],
+            allow_path: vec!["/files".to_owned()],
+            models: vec!["/models".to_owned()],
             ..Args::default()
         };
         let config = args.load().unwrap().config;
         assert_eq!((config.stock.test_nodes, config.stock.threads), (true, 3));
-        assert_eq!((config.stock.workspace, config.stock.allow_path), ("work".into(), vec!["/models".into()]));
+        assert_eq!((config.stock.workspace, config.stock.allow_path), ("work".into(), vec!["/files".into()]));
+        assert_eq!(config.stock.models, [std::path::Path::new("/models")]);
         let commands: Vec<_> = config.workers.iter().map(|w| (w.name.as_str(), w.command.join("|"))).collect();
         assert_eq!(
             commands,
@@ -142,7 +166,8 @@ mod tests {
                 ("worker1", "python|-m|a b".to_owned()),
                 (
                     "worker2",
-                    "millwork|worker|--test-nodes|--threads|3|--workspace|work|--allow-path|/models".to_owned()
+                    "millwork|worker|--test-nodes|--threads|3|--workspace|work|--allow-path|/files|--models|/models"
+                        .to_owned()
                 ),
             ]
         );

@@ -1,11 +1,12 @@
 //! What `discover` reported, and finding a node in it.
 
 use millwork::Client;
+use millwork_protocol::Value;
 use millwork_protocol::message::LoadError;
 use millwork_protocol::metadata::NodeMetadata;
 
 use super::failure::{Failure, Outcome};
-use super::suggest;
+use super::{problems, suggest};
 
 /// The nodes of all workers, and what could not be loaded.
 #[derive(Debug, Default)]
@@ -19,7 +20,21 @@ impl Inventory {
     pub(crate) async fn of(client: &Client) -> Outcome<Self> {
         client.ready().await?;
         let found = client.inventory().await?;
-        Ok(Self { nodes: found.nodes, load_errors: found.load_errors })
+        let mut inventory = Self { nodes: found.nodes, load_errors: found.load_errors };
+        inventory.make_printable();
+        Ok(inventory)
+    }
+
+    /// What workers say may hold anything, and a terminal obeys some of it.
+    fn make_printable(&mut self) {
+        for node in &mut self.nodes {
+            printable(&mut node.node_type);
+            printable(&mut node.title);
+            printable(&mut node.description);
+            node.properties.iter_mut().for_each(|property| printable(&mut property.name));
+            node.properties.iter_mut().filter_map(|property| property.description.as_mut()).for_each(printable);
+        }
+        self.load_errors.iter_mut().for_each(printable_error);
     }
 
     /// The node of exactly this type.
@@ -33,17 +48,42 @@ impl Inventory {
         let concerns = |error: &&LoadError| {
             let module = error.module.as_str();
             let is_its_own = !module.is_empty() && (node_type.starts_with(module) || module.contains(node_type));
-            // A worker that has not come up may have had it.
-            is_its_own || error.phase == "start"
+            let first = node_type.split('.').next().unwrap_or_default();
+            match error.extra.get("package").and_then(Value::as_str) {
+                Some(package) => is_its_own || package.replace('-', "_") == first,
+                // A worker that has not come up may have had it.
+                None => is_its_own || matches!(error.phase.as_str(), "spawn" | "handshake"),
+            }
         };
-        let broken = self.load_errors.iter().find(concerns);
+        let exact = self.load_errors.iter().find(|error| error.module == node_type);
+        let broken = exact.or_else(|| self.load_errors.iter().find(concerns));
         match broken {
-            Some(error) => failure.hint(format!("{} did not load: {}", error.module, error.error)),
+            Some(error) => failure.hint(format!("{} did not load: {}", error.module, problems::why(error, "; "))),
             None if node_type.starts_with("test.") && !self.nodes.iter().any(|n| n.node_type.starts_with("test.")) => {
                 failure.hint("the test.* nodes are there with --test-nodes")
             }
             None => failure.hint("`millwork nodes` lists what there is"),
         }
+    }
+}
+
+/// A load error without what a terminal would obey.
+pub(crate) fn printable_error(error: &mut LoadError) {
+    [&mut error.module, &mut error.phase, &mut error.error_type, &mut error.error].into_iter().for_each(printable);
+    for value in error.extra.values_mut() {
+        if let Value::Str(text) = value {
+            let mut shown = text.to_string();
+            printable(&mut shown);
+            *value = shown.into();
+        }
+    }
+}
+
+/// Control characters, but for the ends of lines and tabs, as a mark.
+fn printable(text: &mut String) {
+    let is_odd = |letter: char| letter.is_control() && !matches!(letter, '\n' | '\t');
+    if text.contains(is_odd) {
+        *text = text.replace(is_odd, "\u{fffd}");
     }
 }
 

@@ -3,6 +3,7 @@
 mod batch;
 mod bench;
 mod call;
+mod check;
 mod completions;
 mod config;
 mod conformance;
@@ -15,13 +16,20 @@ mod fields;
 mod files;
 mod fleet;
 mod inspect;
+mod install;
 mod inventory;
 mod log;
+#[cfg(feature = "stock")]
+mod models;
+mod new;
 mod nodes;
 mod npy;
 mod out;
 mod outputs;
+mod package;
+mod problems;
 mod progress;
+mod provider;
 mod replay;
 mod run;
 mod serve;
@@ -61,9 +69,17 @@ pub(crate) struct Cli {
 enum Command {
     Run(run::Args),
     Batch(batch::Args),
+    Ask(provider::ask::Args),
+    Embed(provider::embed::Args),
+    Transcribe(provider::transcribe::Args),
+    Say(provider::say::Args),
+    Imagine(provider::imagine::Args),
+    #[cfg(feature = "stock")]
+    Models(models::Args),
     Nodes(nodes::Args),
     Status(status::Args),
     Serve(serve::Args),
+    New(new::Args),
     /// Is a worker: the stock nodes on stdin and stdout, as a host starts them.
     // Handled before any parsing; here only for the help.
     #[command(disable_help_flag = true)]
@@ -71,6 +87,8 @@ enum Command {
         #[arg(hide = true, trailing_var_arg = true, allow_hyphen_values = true)]
         args: Vec<OsString>,
     },
+    Check(check::Args),
+    Package(package::Args),
     Config(config::Args),
     Bench(bench::Args),
     Conformance(conformance::Args),
@@ -131,10 +149,13 @@ fn with_dashes(mut error: clap::Error, args: &[OsString]) -> clap::Error {
 }
 
 fn dispatch(command: Command) -> Outcome {
-    let has_workers = matches!(
-        command,
-        Command::Run(_) | Command::Batch(_) | Command::Nodes(_) | Command::Status(_) | Command::Serve(_)
-    );
+    let has_workers = match &command {
+        Command::Run(_) | Command::Batch(_) | Command::Nodes(_) | Command::Status(_) | Command::Serve(_) => true,
+        Command::Check(_) | Command::Ask(_) | Command::Embed(_) => true,
+        Command::Transcribe(_) | Command::Say(_) | Command::Imagine(_) => true,
+        Command::Package(args) => args.has_workers(),
+        _ => false,
+    };
     // To the end of this function, when every worker has gone.
     let _guardian = has_workers.then(Guardian::start).and_then(|guardian| {
         guardian
@@ -144,10 +165,20 @@ fn dispatch(command: Command) -> Outcome {
     match command {
         Command::Run(args) => wait(run::run(&args)),
         Command::Batch(args) => wait(batch::run(args)),
+        Command::Ask(args) => wait(provider::ask::run(&args)),
+        Command::Embed(args) => wait(provider::embed::run(&args)),
+        Command::Transcribe(args) => wait(provider::transcribe::run(&args)),
+        Command::Say(args) => wait(provider::say::run(&args)),
+        Command::Imagine(args) => wait(provider::imagine::run(&args)),
+        #[cfg(feature = "stock")]
+        Command::Models(args) => wait(models::run(args)),
         Command::Nodes(args) => wait(nodes::run(&args)),
         Command::Status(args) => wait(status::run(&args)),
         Command::Serve(args) => serve::run(&args),
+        Command::New(args) => new::run(&args),
         Command::Worker { .. } => Err(Failure::usage("`worker` comes first: millwork worker --stdio")),
+        Command::Check(args) => wait(check::run(&args)),
+        Command::Package(args) => wait(package::run(&args)),
         Command::Config(args) => config::run(&args),
         Command::Bench(args) => bench::run(&args),
         Command::Conformance(_) => Ok(()),

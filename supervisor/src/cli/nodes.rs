@@ -7,7 +7,7 @@ use serde_json::json;
 
 use super::failure::{Failure, Outcome};
 use super::inventory::Inventory;
-use super::{examples, fleet, out, show, table, types};
+use super::{examples, fleet, out, problems, show, table, types};
 
 /// Lists the nodes of all workers, and what could not be loaded.
 #[derive(Debug, clap::Args)]
@@ -90,11 +90,7 @@ fn all(nodes: &[&NodeMetadata], load_errors: &[&LoadError], hidden: usize) -> St
         parts.push(format!("{}\n", table::text(&table)));
     }
     if !load_errors.is_empty() {
-        let mut table = table::page(&["did not load", "phase", "error", "why"]);
-        for error in load_errors {
-            table.add_row([&error.module, &error.phase, &error.error_type, &error.error]);
-        }
-        parts.push(format!("{}\n", table::text(&table)));
+        parts.push(format!("{}\n", problems::list(load_errors)));
     }
     let errors = table::count(load_errors.len() + hidden, "load error");
     let note = if hidden > 0 { format!(" ({hidden} not shown: `millwork nodes` lists all)") } else { String::new() };

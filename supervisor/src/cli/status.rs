@@ -5,10 +5,11 @@ use std::time::Duration;
 
 use millwork::Client;
 use millwork::observe::{self, Running};
+use millwork_protocol::message::LoadError;
 use millwork_protocol::{Map, Value};
 
 use super::failure::{Failure, Outcome};
-use super::{fleet, out, show};
+use super::{fleet, out, problems, show};
 
 /// Starts the workers and shows how they are, or shows a fleet that runs already.
 #[derive(Debug, clap::Args)]
@@ -17,9 +18,6 @@ pub(crate) struct Args {
     /// JSON: the data of `worker.status`.
     #[arg(long)]
     json: bool,
-    /// Show it again every second, until Ctrl-C.
-    #[arg(long)]
-    watch: bool,
     /// A fleet that `millwork serve` runs for some host, by the process id of its supervisor; without one, the only one there is.
     #[arg(long = "fleet", value_name = "PID", num_args = 0..=1)]
     running: Option<Option<u32>>,
@@ -42,14 +40,14 @@ pub(crate) async fn run(args: &Args) -> Outcome {
 
 async fn show(args: &Args, client: &Client) -> Outcome {
     client.ready().await?;
-    if !args.watch {
+    if !args.fleet.is_watched() {
         // It is answered once the first attempt to start has ended for every worker: how they are is known then.
         client.discover().await?;
     }
     loop {
         let status = client.status().await?;
         show_once(args, &status, text)?;
-        if !args.watch {
+        if !args.fleet.is_watched() {
             return Ok(());
         }
         tokio::time::sleep(Duration::from_secs(1)).await;
@@ -65,7 +63,7 @@ async fn attached(args: &Args, pid: Option<u32>) -> Outcome {
         })?;
         let status = Value::from(status).into_map().unwrap_or_default();
         show_once(args, &status, |status| extension("fleet", status).join("\n\n"))?;
-        if !args.watch {
+        if !args.fleet.is_watched() {
             return Ok(());
         }
         tokio::select! {
@@ -92,11 +90,11 @@ fn choose(running: &[Running], pid: Option<u32>) -> Outcome<Running> {
 }
 
 fn show_once(args: &Args, status: &Map, text: impl Fn(&Map) -> String) -> Outcome {
-    if args.watch && !args.json && std::io::stdout().is_terminal() {
+    if args.fleet.is_watched() && !args.json && std::io::stdout().is_terminal() {
         // Clears the screen and starts at its top.
         out::write(b"\x1b[2J\x1b[H")?;
     }
-    match (args.json, args.watch) {
+    match (args.json, args.fleet.is_watched()) {
         (true, true) => out::line(&Value::Map(status.clone()).to_json().to_string()),
         (true, false) => out::json(&Value::Map(status.clone()).to_json()),
         (false, _) => out::line(&text(status)),
@@ -116,6 +114,11 @@ fn text(status: &Map) -> String {
                         plain => lines.push(line(name, plain)),
                     }
                 }
+            }
+            ("load_errors", Value::List(items)) if !items.is_empty() => {
+                let errors: Vec<LoadError> =
+                    items.iter().filter_map(|error| LoadError::from_value(error.clone()).ok()).collect();
+                parts.push(problems::list(&errors.iter().collect::<Vec<_>>()));
             }
             (_, Value::List(items)) if items.iter().any(|item| item.as_map().is_some()) => {
                 parts.push(format!("{}:\n{}", spaced(key), show::full(value)));

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use super::changes::Sink;
 use super::{Fleet, WorkerChange};
-use crate::config::{Config, Overrides, WorkerConfig};
+use crate::config::{Config, Overrides, PackageConfig, WorkerConfig};
 use crate::error::Error;
 
 /// A fleet that has not started. Made by [`Fleet::builder`].
@@ -16,6 +16,8 @@ use crate::error::Error;
 pub struct Builder {
     source: Source,
     workers: Vec<WorkerConfig>,
+    packages: Vec<PackageConfig>,
+    watch: bool,
     stock: bool,
     sink: Option<Sink>,
 }
@@ -39,6 +41,18 @@ impl Builder {
     /// Adds the stock worker: the program `millwork` beside this executable, or else in `PATH`.
     pub fn stock(mut self) -> Self {
         self.stock = true;
+        self
+    }
+
+    /// Adds packages: a folder with a package.toml, a folder of such folders, or an archive. Each is a worker beside the others.
+    pub fn package(mut self, path: impl Into<PathBuf>) -> Self {
+        self.packages.push(PackageConfig::new(path));
+        self
+    }
+
+    /// Picks up what changes in the files of packages, without losing a request.
+    pub fn watch(mut self) -> Self {
+        self.watch = true;
         self
     }
 
@@ -84,18 +98,23 @@ impl Builder {
         };
         config.workers.extend(self.workers);
         // A configuration without workers means this executable to the command, which is its own worker. No other is.
+        let stock = stock_program();
         if self.stock || config.workers.is_empty() {
-            config.workers.push(WorkerConfig::new("stock", config.stock.command(&stock_program())));
+            config.workers.push(WorkerConfig::new("stock", config.stock.command(&stock)));
         }
+        config.program.get_or_insert(stock.into());
+        config.packages.splice(..0, self.packages);
+        config.watch |= self.watch;
         Fleet::launch(config, self.sink)
     }
 }
 
 impl fmt::Debug for Builder {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { source, workers, stock, sink } = self;
+        let Self { source, workers, packages, watch, stock, sink } = self;
         let mut debug = f.debug_struct("Builder");
         debug.field("source", source).field("workers", workers).field("stock", stock);
+        debug.field("packages", packages).field("watch", watch);
         debug.field("sink", &sink.is_some()).finish()
     }
 }

@@ -74,7 +74,9 @@ pub(crate) enum Command {
 /// The secrets in a request's data, which nobody may tell.
 fn secrets_of(data: &Map) -> Vec<String> {
     let secrets = data.get("secrets").and_then(Value::as_map);
-    secrets.into_iter().flat_map(|map| map.values()).filter_map(Value::as_str).map(str::to_owned).collect()
+    let named = secrets.into_iter().flat_map(|map| map.values());
+    // That of a download.
+    named.chain(data.get("token")).filter_map(Value::as_str).map(str::to_owned).collect()
 }
 
 /// How far the fleet has come.

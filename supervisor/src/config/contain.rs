@@ -66,16 +66,26 @@ impl WorkerConfig {
             .then(|| "sandbox_read and sandbox_write have no effect without sandbox = true".to_owned())
     }
 
-    /// The folders that a stock worker's command gives it.
+    /// The folders that a stock worker's command gives it to change.
     pub(crate) fn stock_folders(&self) -> impl Iterator<Item = &str> {
+        self.folders_of(&["--workspace", "--allow-path"])
+    }
+
+    /// The folders of models that a stock worker's command names.
+    pub(crate) fn model_folders(&self) -> impl Iterator<Item = &str> {
+        self.folders_of(&["--models"])
+    }
+
+    fn folders_of(&self, options: &'static [&str]) -> impl Iterator<Item = &str> {
         let words: &[String] = if self.is_stock() { &self.command } else { &[] };
         let pairs = words.windows(2).filter_map(|pair| match pair {
-            [option, folder] if matches!(option.as_str(), "--workspace" | "--allow-path") => Some(folder.as_str()),
+            [option, folder] if options.contains(&option.as_str()) => Some(folder.as_str()),
             _ => None,
         });
-        let joined = words
-            .iter()
-            .filter_map(|word| word.strip_prefix("--workspace=").or_else(|| word.strip_prefix("--allow-path=")));
+        let joined = words.iter().filter_map(|word| {
+            let (option, folder) = word.split_once('=')?;
+            options.contains(&option).then_some(folder)
+        });
         pairs.chain(joined)
     }
 }
@@ -104,8 +114,9 @@ mod tests {
 
     #[test]
     fn a_stock_worker_tells_its_folders() {
-        let words = ["/x/millwork", "worker", "--workspace", "w", "--allow-path=a", "--allow-path", "b"];
+        let words = ["/x/millwork", "worker", "--workspace", "w", "--allow-path=a", "--allow-path", "b", "--models=m"];
         assert_eq!(WorkerConfig::new("a", words).stock_folders().collect::<Vec<_>>(), ["w", "b", "a"]);
+        assert_eq!(WorkerConfig::new("a", words).model_folders().collect::<Vec<_>>(), ["m"]);
         assert_eq!(WorkerConfig::new("a", ["sh", "--workspace", "w"]).stock_folders().count(), 0);
     }
 }

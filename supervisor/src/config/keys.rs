@@ -1,13 +1,13 @@
 //! The names of all settings and variables: what can be set, from where, and what was probably meant. How the layers lie over
 //! each other is in [`layers`](super::layers).
 
+use millwork_package::find::PACKAGES_ENV;
+use millwork_package::nearest;
 use millwork_protocol::limits::{BLOB_CHUNK_ENV, MAX_FRAME_ENV};
 use toml::{Table, Value};
 
-use super::suggest::nearest;
-
 /// The settings that a variable can hold, `MILLWORK_` and the name in capitals with `_` for the point.
-pub(super) const ENVIRONMENT: [&str; 31] = [
+pub(super) const ENVIRONMENT: [&str; 33] = [
     "max_in_flight",
     "max_queued",
     "max_queued_bytes",
@@ -22,6 +22,7 @@ pub(super) const ENVIRONMENT: [&str; 31] = [
     "events",
     "metrics",
     "otlp",
+    "watch",
     "restart.backoff_ms",
     "restart.max_backoff_ms",
     "restart.max_crashes",
@@ -32,6 +33,7 @@ pub(super) const ENVIRONMENT: [&str; 31] = [
     "stock.threads",
     "stock.workspace",
     "stock.allow_path",
+    "stock.models",
     "stock.limits",
     "stock.env_allow",
     "stock.secrets",
@@ -42,15 +44,19 @@ pub(super) const ENVIRONMENT: [&str; 31] = [
 ];
 
 /// Variables that workers read themselves, and the settings that they are too.
-pub(super) const ALIASES: [(&str, &str); 2] =
-    [("MILLWORK_THREADS", "stock.threads"), ("NODETOOL_WORKER_NAMESPACES", "stock.namespaces")];
+pub(super) const ALIASES: [(&str, &str); 3] = [
+    ("MILLWORK_THREADS", "stock.threads"),
+    ("MILLWORK_MODELS", "stock.models"),
+    ("NODETOOL_WORKER_NAMESPACES", "stock.namespaces"),
+];
 
 /// Variables that are no settings: of commands, and of workers.
-pub(super) const OTHERS: [&str; 9] = [
+pub(super) const OTHERS: [&str; 10] = [
     "MILLWORK_CONFIG",
     "MILLWORK_LOG",
     "MILLWORK_LOG_FORMAT",
     "MILLWORK_WORKSPACE",
+    PACKAGES_ENV,
     "MILLWORK_GPU",
     "MILLWORK_MODEL_CACHE_MIB",
     "NODETOOL_WORKER_JOB_TTL_SECONDS",
@@ -80,6 +86,11 @@ pub(super) const WORKER_KEYS: [&str; 19] = [
     "health_while_busy",
     "retry_idempotent",
 ];
+
+/// Keys of a `[[package]]`: those of a worker but its command, and two of its own.
+pub(super) fn package_keys() -> Vec<&'static str> {
+    ["path", "watch"].into_iter().chain(WORKER_KEYS.into_iter().filter(|key| *key != "command")).collect()
+}
 
 /// The variable of a setting.
 pub(super) fn variable(key: &str) -> String {
@@ -119,14 +130,14 @@ pub(super) fn parse(key: &str, text: &str) -> Value {
         }
         "stock.workspace" => Value::from(text),
         // As in `PATH`.
-        "stock.allow_path" | "stock.sandbox_read" | "stock.sandbox_write" => {
+        "stock.allow_path" | "stock.models" | "stock.sandbox_read" | "stock.sandbox_write" => {
             Value::Array(text.split(':').filter(|s| !s.is_empty()).map(Value::from).collect())
         }
         // As in a file: `{ memory_mb = 512 }`.
         "stock.limits" => {
             format!("it = {text}").parse::<Table>().ok().and_then(|mut table| table.remove("it")).unwrap_or(text.into())
         }
-        "stock.test_nodes" | "stock.temp" | "stock.sandbox" => match text {
+        "watch" | "stock.test_nodes" | "stock.temp" | "stock.sandbox" => match text {
             "1" | "true" | "yes" => Value::Boolean(true),
             "0" | "false" | "no" | "" => Value::Boolean(false),
             other => Value::from(other),

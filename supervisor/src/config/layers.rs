@@ -3,23 +3,24 @@
 use std::fmt;
 use std::path::{Path, PathBuf};
 
+use millwork_package::nearest;
 use millwork_protocol::limits::{BLOB_CHUNK_ENV, MAX_FRAME_ENV};
 use serde::Deserialize;
 use toml::{Table, Value};
 
 use super::contain::LIMIT_KEYS;
 use super::keys::{ALIASES, ENVIRONMENT, OTHERS, WORKER_KEYS, mistyped, no_size, parse, variable};
-use super::suggest::nearest;
-use super::{Config, ConfigError, StockConfig, WorkerConfig};
+use super::{Config, ConfigError, StockConfig, WorkerConfig, named};
 
 /// The file's name, in the working folder and in the user's configuration folder.
 const FILE_NAME: &str = "millwork.toml";
 
 /// Where a value came from.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Origin {
     /// Nobody set it.
+    #[default]
     Default,
     /// A configuration file.
     File(PathBuf),
@@ -27,13 +28,15 @@ pub enum Origin {
     Environment(String),
     /// The command line.
     Flag,
+    /// The folder of packages that are installed.
+    Installed(PathBuf),
 }
 
 impl fmt::Display for Origin {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Default => f.write_str("default"),
-            Self::File(path) => write!(f, "{}", path.display()),
+            Self::File(path) | Self::Installed(path) => write!(f, "{}", path.display()),
             Self::Environment(name) => write!(f, "${name}"),
             Self::Flag => f.write_str("command line"),
         }
@@ -47,6 +50,8 @@ pub struct Overrides {
     pub file: Option<PathBuf>,
     /// Settings by their dotted name, such as `stock.test_nodes`.
     pub settings: Vec<(String, Value)>,
+    /// Packages, which come before all others.
+    pub packages: Vec<PathBuf>,
 }
 
 impl Overrides {
@@ -99,6 +104,7 @@ pub(super) fn load(overrides: &Overrides) -> Result<Loaded, ConfigError> {
     layers.environment(read)?;
     layers.flags(&overrides.settings)?;
     let mut loaded = layers.finish()?;
+    named::add(&mut loaded.config.packages, &overrides.packages);
     let set = OTHERS.into_iter().filter_map(|name| Some((name, read(name)?)));
     loaded.settings.extend(set.map(|(name, text)| Setting {
         key: name.to_owned(),
@@ -151,6 +157,11 @@ impl Layers {
                         self.set_known(&format!("{key}.{name}"), value, origin)?;
                     }
                 }
+                ("package", mut value) => {
+                    named::check(&value, origin)?;
+                    named::place(&mut value, origin);
+                    self.set("package", value, origin);
+                }
                 (_, value) => self.set_known(&key, value, origin)?,
             }
         }
@@ -183,7 +194,7 @@ impl Layers {
 
     fn set_known(&mut self, key: &str, value: Value, origin: &Origin) -> Result<(), ConfigError> {
         if !ENVIRONMENT.contains(&key) {
-            let suggestion = nearest(key, ENVIRONMENT.into_iter().chain(["worker"])).map(str::to_owned);
+            let suggestion = nearest(key, ENVIRONMENT.into_iter().chain(["worker", "package"])).map(str::to_owned);
             return Err(ConfigError::UnknownKey { key: key.to_owned(), origin: origin.clone(), suggestion });
         }
         self.set(key, value, origin);
@@ -282,6 +293,7 @@ impl Layers {
             self.origins.iter().find(|(known, _)| known == key).map_or(Origin::Default, |(_, origin)| origin.clone())
         };
         let table = Table::try_from(&config).unwrap_or_default();
+        config.packages.iter_mut().for_each(|package| package.origin = origin("package"));
         let mut settings = Vec::new();
         for key in ENVIRONMENT {
             let value = match key.split_once('.') {
@@ -292,7 +304,7 @@ impl Layers {
                 settings.push(Setting { key: key.to_owned(), value: value.clone(), origin: origin(key) });
             }
         }
-        for worker in config.fleet()? {
+        for worker in config.listed()? {
             let value = Value::try_from(&worker).unwrap_or_else(|_| Value::String(worker.command.join(" ")));
             settings.push(Setting { key: format!("worker.{}", worker.name), value, origin: origin("worker") });
         }
@@ -300,13 +312,13 @@ impl Layers {
     }
 }
 
-fn check_limits(inside: &str, limits: &Value, origin: &Origin) -> Result<(), ConfigError> {
+pub(super) fn check_limits(inside: &str, limits: &Value, origin: &Origin) -> Result<(), ConfigError> {
     let inside = format!("{inside}.limits");
     let mut keys = limits.as_table().into_iter().flat_map(Table::keys);
     keys.try_for_each(|key| check_key(&inside, key, &LIMIT_KEYS, origin))
 }
 
-fn check_key(inside: &str, key: &str, known: &[&str], origin: &Origin) -> Result<(), ConfigError> {
+pub(super) fn check_key(inside: &str, key: &str, known: &[&str], origin: &Origin) -> Result<(), ConfigError> {
     if known.contains(&key) {
         return Ok(());
     }
@@ -427,7 +439,7 @@ mod tests {
     fn the_stock_worker_is_bounded_as_listed_ones_are() {
         let file = "[stock]\nsecrets = [\"KEY\"]\n[stock.limits]\nmemory_mb = 512";
         let loaded = layers(file, &[], Overrides::default()).unwrap();
-        let worker = loaded.config.fleet().unwrap().remove(0);
+        let worker = loaded.config.listed().unwrap().remove(0);
         assert_eq!((worker.limits.memory_mb, worker.secrets), (Some(512), vec!["KEY".to_owned()]));
         let env = [("MILLWORK_STOCK_LIMITS", "{ open_files = 64 }"), ("MILLWORK_STOCK_TEMP", "no")];
         let stock = layers(file, &env, Overrides::default()).unwrap().config.stock;

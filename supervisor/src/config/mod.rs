@@ -11,19 +11,29 @@
 //! name = "python"
 //! command = ["python", "-m", "nodetool.worker", "--stdio"]
 //! env = { HF_HOME = "/models" }
+//!
+//! [[package]]                   # nodes of somebody else, beside those above
+//! path = "packages/digits"
 //! ```
 
 mod contain;
 mod keys;
 mod layers;
+mod named;
+mod package;
 mod pool;
+mod program;
+mod revision;
+mod roster;
 mod stock;
-mod suggest;
 #[cfg(target_os = "linux")]
 pub(crate) mod watch;
+#[cfg(target_os = "linux")]
+pub(crate) mod watch_packages;
+mod worker;
 
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
@@ -32,9 +42,13 @@ use crate::observe::Collector;
 
 pub use contain::LimitsConfig;
 pub use layers::{Loaded, Origin, Overrides, Setting};
+pub use named::user_packages;
+pub use package::{PackageConfig, PackageSource};
 pub(crate) use pool::MOST_IN_A_POOL;
 pub use pool::{Auto, Instances, Labels, Range, RecycleConfig};
+pub use roster::{Package, Roster};
 pub use stock::StockConfig;
+pub use worker::WorkerConfig;
 
 /// Everything that can be set. [`Config::default`] is one stock worker: this executable, started again as a worker.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -76,6 +90,17 @@ pub struct Config {
     /// The fleet. Empty means the stock worker alone.
     #[serde(rename = "worker")]
     pub workers: Vec<WorkerConfig>,
+    /// Whether changed files of packages are picked up while the fleet runs.
+    pub watch: bool,
+    /// Packages of nodes, each a worker beside the others. The first of a name is used.
+    #[serde(rename = "package")]
+    pub packages: Vec<PackageConfig>,
+    /// The program that is the stock worker and runs folders of nodes; where it is not given, this executable.
+    #[serde(skip)]
+    pub program: Option<PathBuf>,
+    /// Variables of every worker that does not set them itself.
+    #[serde(skip)]
+    pub worker_env: BTreeMap<String, String>,
 }
 
 impl Default for Config {
@@ -98,6 +123,10 @@ impl Default for Config {
             restart: RestartConfig::default(),
             stock: StockConfig::default(),
             workers: Vec::new(),
+            watch: false,
+            packages: Vec::new(),
+            program: None,
+            worker_env: BTreeMap::new(),
         }
     }
 }
@@ -129,82 +158,6 @@ impl Default for RestartConfig {
     fn default() -> Self {
         Self { backoff_ms: 100, max_backoff_ms: 30_000, max_crashes: 6, open_ms: 60_000, stable_ms: 30_000 }
     }
-}
-
-/// One program that speaks the protocol, and how many of it.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct WorkerConfig {
-    /// What it is called in status, logs and errors.
-    pub name: String,
-    /// The program and its arguments. A bare name is looked up in `PATH`.
-    pub command: Vec<String>,
-    /// Variables added to the supervisor's own environment.
-    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    pub env: BTreeMap<String, String>,
-    /// The folder it starts in; the supervisor's own where it is not given.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub cwd: Option<PathBuf>,
-    /// How many processes of it; the least busy one gets the next request.
-    #[serde(default, skip_serializing_if = "pool::is_one")]
-    pub instances: Instances,
-    /// Overrides [`Config::max_in_flight`] for each of them.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub max_in_flight: Option<usize>,
-    /// How much it may take.
-    #[serde(default, skip_serializing_if = "is_default")]
-    pub limits: LimitsConfig,
-    /// The supervisor's variables that it is given, `HF_*` for all that begin so; all of them where the list is empty.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub env_allow: Vec<String>,
-    /// Variables of the supervisor that hold secrets: only workers that name them are given them, and they are blotted
-    /// out of logs and errors.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub secrets: Vec<String>,
-    /// Whether each of its processes has a temporary folder of its own, which goes with it.
-    #[serde(default = "yes", skip_serializing_if = "is_yes")]
-    pub temp: bool,
-    /// Whether it reaches only its own files, and no system calls that no worker needs.
-    #[serde(default, skip_serializing_if = "is_default")]
-    pub sandbox: bool,
-    /// Other folders and files that it may read in a sandbox.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub sandbox_read: Vec<PathBuf>,
-    /// Other folders and files that it may also change.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub sandbox_write: Vec<PathBuf>,
-    /// How long a process beyond the least number may have nothing to do before it is stopped, in milliseconds; 0 for ever.
-    #[serde(default = "pool::idle_stop", skip_serializing_if = "pool::is_idle_stop")]
-    pub idle_stop_ms: u64,
-    /// When a process is replaced although nothing is wrong with it.
-    #[serde(default, skip_serializing_if = "pool::is_default")]
-    pub recycle: RecycleConfig,
-    /// Workers with the same word here are alternatives: what several of them have goes to whichever is free.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub pool: Option<String>,
-    /// What its machine has, for requests that need it.
-    #[serde(default, skip_serializing_if = "pool::is_default")]
-    pub labels: Labels,
-    /// Whether it must answer `worker.status` also while requests are on it, or else counts as dead. Where it is not given:
-    /// if it is built with Millwork's runtime.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub health_while_busy: Option<bool>,
-    /// Whether a request that it dies of is sent once more, if its node is declared idempotent and it has emitted nothing.
-    #[serde(default, skip_serializing_if = "pool::is_default")]
-    pub retry_idempotent: bool,
-}
-
-fn yes() -> bool {
-    true
-}
-
-#[expect(clippy::trivially_copy_pass_by_ref, reason = "the shape that serde asks for")]
-fn is_yes(value: &bool) -> bool {
-    *value
-}
-
-fn is_default<T: Default + PartialEq>(value: &T) -> bool {
-    *value == T::default()
 }
 
 /// Why a configuration cannot be used. Each text names the setting and where it stands.
@@ -267,43 +220,6 @@ impl ConfigError {
     }
 }
 
-impl WorkerConfig {
-    /// A worker of one process with nothing else set.
-    pub fn new(name: impl Into<String>, command: impl IntoIterator<Item = impl Into<String>>) -> Self {
-        Self {
-            name: name.into(),
-            command: command.into_iter().map(Into::into).collect(),
-            env: BTreeMap::new(),
-            cwd: None,
-            instances: Instances::ONE,
-            max_in_flight: None,
-            limits: LimitsConfig::default(),
-            env_allow: Vec::new(),
-            secrets: Vec::new(),
-            temp: true,
-            sandbox: false,
-            sandbox_read: Vec::new(),
-            sandbox_write: Vec::new(),
-            idle_stop_ms: pool::idle_stop(),
-            recycle: RecycleConfig::default(),
-            pool: None,
-            labels: Labels::default(),
-            health_while_busy: None,
-            retry_idempotent: false,
-        }
-    }
-
-    /// Whether it is Millwork's own worker, however it is called: `millwork worker`, or `millwork-worker`.
-    fn is_stock(&self) -> bool {
-        let program = self.command.first().and_then(|program| Path::new(program).file_name()?.to_str());
-        match program {
-            Some("millwork-worker") => true,
-            Some("millwork") => self.command.get(1).is_some_and(|first| first == "worker"),
-            _ => false,
-        }
-    }
-}
-
 impl Config {
     /// A fleet of these workers with every limit at its default.
     pub fn with_workers(workers: impl IntoIterator<Item = WorkerConfig>) -> Self {
@@ -318,16 +234,28 @@ impl Config {
         layers::load(overrides)
     }
 
-    /// The workers to start: those listed, or else the stock one, which is this executable.
+    /// Looks for the packages, and says which workers there are to start: those listed, or else the stock one, which is this
+    /// executable; and one for each package.
     ///
     /// # Errors
-    /// Where the stock worker is needed and the path of this executable is not known.
-    pub fn fleet(&self) -> Result<Vec<WorkerConfig>, ConfigError> {
+    /// Where the path of this executable is not known.
+    pub fn roster(&self) -> Result<Roster, ConfigError> {
+        Roster::find(self)
+    }
+
+    /// The workers of the configuration alone.
+    fn listed(&self) -> Result<Vec<WorkerConfig>, ConfigError> {
         if !self.workers.is_empty() {
             return Ok(self.workers.clone());
         }
-        let program = std::env::current_exe().map_err(ConfigError::NoExecutable)?;
-        Ok(vec![self.stock.worker(&program.to_string_lossy())])
+        Ok(vec![self.stock.worker(&self.program()?)])
+    }
+
+    /// The program of the stock worker.
+    fn program(&self) -> Result<String, ConfigError> {
+        let own = || std::env::current_exe().map_err(ConfigError::NoExecutable);
+        let program = self.program.clone().map_or_else(own, Ok)?;
+        Ok(program.to_string_lossy().into_owned())
     }
 
     /// Where spans go; nothing where they go nowhere.
@@ -389,6 +317,9 @@ impl Config {
                 continue;
             };
             return Err(("worker".to_owned(), problem));
+        }
+        if let Some(problem) = self.packages.iter().find_map(PackageConfig::problem) {
+            return Err(("package".to_owned(), problem));
         }
         match self.stock.worker("millwork").containment_problem() {
             Some(problem) => Err(("stock".to_owned(), problem)),

@@ -1,6 +1,6 @@
 //! The worker inside this executable: its settings, and how its command says them.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
@@ -20,6 +20,8 @@ pub struct StockConfig {
     pub workspace: PathBuf,
     /// Other folders that requests may reach.
     pub allow_path: Vec<PathBuf>,
+    /// Folders with models for the provider `local`, beside the user's cache of the hub.
+    pub models: Vec<PathBuf>,
     /// As [`WorkerConfig::limits`].
     pub limits: LimitsConfig,
     /// As [`WorkerConfig::env_allow`].
@@ -44,6 +46,7 @@ impl Default for StockConfig {
             threads: 0,
             workspace: PathBuf::new(),
             allow_path: Vec::new(),
+            models: Vec::new(),
             limits: LimitsConfig::default(),
             env_allow: Vec::new(),
             secrets: Vec::new(),
@@ -79,6 +82,22 @@ impl StockConfig {
         }
     }
 
+    /// The worker of a folder of nodes: as the stock worker is, without its nodes and what it alone is given.
+    pub(super) fn package(&self, program: &str, folder: &Path, settings: &[String]) -> WorkerConfig {
+        let own =
+            Self { test_nodes: false, namespaces: Vec::new(), models: Vec::new(), secrets: Vec::new(), ..self.clone() };
+        let mut worker = own.worker(program);
+        let own_folder = folder.to_string_lossy().into_owned();
+        worker.command.extend(["--no-stock".to_owned(), "--package".to_owned(), own_folder]);
+        if worker.sandbox {
+            worker.sandbox_read.push(folder.to_owned());
+        }
+        if !worker.env_allow.is_empty() {
+            worker.env_allow.extend(settings.iter().cloned());
+        }
+        worker
+    }
+
     /// The worker as a command: `program worker --stdio` and the options that are set.
     #[must_use]
     pub fn command(&self, program: &str) -> Vec<String> {
@@ -103,6 +122,7 @@ impl StockConfig {
             replace(command, "--workspace", folder(&self.workspace));
         }
         command.extend(self.allow_path.iter().flat_map(|path| ["--allow-path".to_owned(), folder(path)]));
+        command.extend(self.models.iter().flat_map(|path| ["--models".to_owned(), folder(path)]));
     }
 }
 
@@ -119,10 +139,10 @@ mod tests {
             threads: 3,
             workspace: "w".into(),
             allow_path: vec!["x".into(), "y".into()],
+            models: vec!["m".into()],
             ..StockConfig::default()
         };
-        let all =
-            "mw worker --stdio --test-nodes --namespaces a,b --threads 3 --workspace w --allow-path x --allow-path y";
+        let all = "mw worker --stdio --test-nodes --namespaces a,b --threads 3 --workspace w --allow-path x --allow-path y --models m";
         assert_eq!(stock.command("mw").join(" "), all);
     }
 

@@ -1,7 +1,7 @@
 //! What comes from workers: frames that are passed on, and the terminal ones that end a request.
 
 use millwork_protocol::message::{ErrorData, ErrorKind};
-use millwork_protocol::{Bytes, Envelope, Limits, Value};
+use millwork_protocol::{Bytes, Envelope, Limits, Scalar, Value};
 
 use super::state::WorkerId;
 use super::{Answer, Cause, Core, Millis, Outcome, Owner};
@@ -27,6 +27,7 @@ impl Core {
         let role = match envelope.kind {
             Some("result" | "discover") => Role::End,
             Some("error") => Role::EndWithError,
+            Some("progress") if is_milestone(&envelope) => Role::Event,
             Some("progress") => Role::Progress,
             Some(_) => Role::Event,
             // Nothing that a host could make anything of.
@@ -92,6 +93,12 @@ impl Core {
             self.pump(now, pool);
         }
     }
+}
+
+/// Whether progress is the beginning or the end of a transfer, which a host that reads slowly is told too.
+fn is_milestone(envelope: &Envelope<'_>) -> bool {
+    let [status] = envelope.data_scalars(["status"]);
+    status.and_then(Scalar::text).is_some_and(|status| status != "progress")
 }
 
 fn is_cancelled(payload: &Bytes) -> bool {

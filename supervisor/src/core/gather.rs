@@ -3,6 +3,7 @@
 use millwork_protocol::message::{ErrorData, ErrorKind};
 use millwork_protocol::{Envelope, Frame, Limits, Map};
 
+use super::routing::has_store;
 use super::state::{Worker, WorkerId, WorkerState};
 use super::{Answer, Core, Millis, Outcome, Owner, Place, Request, RequestKey, merge};
 
@@ -20,8 +21,16 @@ impl Core {
             None => Map::new(),
         };
         let ready = |id: &WorkerId| self.workers.get(*id).is_some_and(|worker| worker.state == WorkerState::Ready);
-        let workers: Vec<WorkerId> = (0..self.workers.len()).filter(ready).collect();
         let kind = request.kind.clone();
+        // A worker without a model store has nothing to say about models, and would say it over another's error.
+        let fits = |id: &WorkerId| {
+            let known = self.workers.get(*id).and_then(|worker| worker.known.as_ref());
+            !matches!(&*kind, "models.delete" | "models.list_cached")
+                || known.and_then(|known| known.status.as_ref()).is_none_or(has_store)
+        };
+        let ready: Vec<WorkerId> = (0..self.workers.len()).filter(ready).collect();
+        let fitting: Vec<WorkerId> = ready.iter().copied().filter(fits).collect();
+        let workers = if fitting.is_empty() { ready } else { fitting };
         // What these carry means nothing, and would wait with each worker that does not read.
         let data = match &*kind {
             "worker.status" | "provider.list" | "models.list_cached" => Map::new(),

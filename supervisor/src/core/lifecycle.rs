@@ -113,7 +113,7 @@ impl Core {
         if !worker.state.is_alive() {
             return;
         }
-        worker.pid = None;
+        worker.never_ran = worker.pid.take().is_none();
         worker.unwritten.clear();
         let mut keys: Vec<RequestKey> = worker.in_flight.drain().map(|(_, key)| key).collect();
         keys.sort_unstable();
@@ -147,7 +147,9 @@ impl Core {
             _ => self.succeed(now, id, uptime, condemned.as_ref(), death),
         }
         self.settle(now, group);
-        if first_attempt || self.workers.get(id).is_some_and(|worker| !worker.counts()) {
+        // That a successor does not come up is told while the old one serves on.
+        let is_successor = self.groups.get(group).is_some_and(|group| group.successor == Some(id));
+        if first_attempt || is_successor || self.workers.get(id).is_some_and(|worker| !worker.counts()) {
             self.rebuild_inventory();
         }
         if first_attempt {

@@ -2,6 +2,7 @@
 //!
 //! Requests come in with [`Core::handle`] and end with exactly one [`Action::End`]: see [`requests`].
 
+mod absent;
 mod answers;
 mod fairness;
 mod figures;
@@ -35,6 +36,7 @@ use std::sync::Arc;
 use millwork_protocol::message::ErrorData;
 use millwork_protocol::{Bytes, Frame, Map};
 
+pub(crate) use absent::Unloaded;
 pub(crate) use answers::decode;
 pub(crate) use figures::{BOUNDS, Figures};
 pub(crate) use poison::{Fingerprint, fingerprint};
@@ -247,6 +249,8 @@ pub(crate) struct Core {
     waiting: VecDeque<RequestKey>,
     timers: Timers,
     inventory: Inventory,
+    /// What did not load before any process.
+    unloaded: Vec<Unloaded>,
     poison: Poison,
     sticky: Sticky,
     shutdown: Shutdown,
@@ -270,6 +274,7 @@ impl Core {
             waiting: VecDeque::new(),
             timers: Timers::default(),
             inventory: Inventory::default(),
+            unloaded: Vec::new(),
             poison: Poison::default(),
             sticky: Sticky::default(),
             shutdown: Shutdown::Running,
@@ -280,6 +285,12 @@ impl Core {
         };
         groups.into_iter().for_each(|group| core.add_group(group));
         core
+    }
+
+    /// With what did not load before any process was started.
+    pub(crate) fn without(mut self, unloaded: Vec<Unloaded>) -> Self {
+        self.unloaded = unloaded;
+        self
     }
 
     /// Takes in one event; what is to be done about it comes out of [`Core::actions`].

@@ -1,6 +1,8 @@
 //! The numbers that the state machine goes by, and when a crashed worker is started again.
 
-use crate::config::{Config, RecycleConfig, RestartConfig, WorkerConfig};
+use std::sync::Arc;
+
+use crate::config::{Config, PackageSource, RecycleConfig, RestartConfig, WorkerConfig};
 
 /// Milliseconds on a clock that only goes forward.
 pub(crate) type Millis = u64;
@@ -59,6 +61,8 @@ pub(crate) struct GroupPolicy {
     pub(crate) retry_idempotent: bool,
     /// The video memory that its labels give it.
     pub(crate) vram_gb: Option<f64>,
+    /// The package that it is, where it is one.
+    pub(crate) package: Option<Arc<PackageSource>>,
 }
 
 impl GroupPolicy {
@@ -75,7 +79,16 @@ impl GroupPolicy {
             health_while_busy: worker.health_while_busy,
             retry_idempotent: worker.retry_idempotent,
             vram_gb: worker.labels.vram(),
+            package: worker.package.clone(),
         }
+    }
+}
+
+impl GroupPolicy {
+    /// Whether a node of this type may be its own: those of a package are in its namespaces.
+    pub(super) fn may_have(&self, node_type: &str) -> bool {
+        let first = node_type.split('.').next().unwrap_or_default();
+        self.package.as_ref().is_none_or(|package| package.namespaces.iter().any(|namespace| namespace == first))
     }
 }
 

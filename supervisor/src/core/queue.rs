@@ -12,12 +12,15 @@ use super::{Answer, Cause, Core, Incoming, Millis, Owner, Place, Request, Reques
 
 /// A host waits 30 s for `discover`: it hears before that what there is so far.
 const DISCOVER_WAIT: Millis = 25_000;
+/// A download takes as long as a network makes it, and ends by itself where nothing comes.
+const TRANSFER_WAIT: Millis = 24 * 60 * 60 * 1000;
 
 impl Core {
     pub(super) fn receive(&mut self, now: Millis, incoming: Incoming) {
         let Incoming { host, id, kind, route, fingerprint, frame } = incoming;
         let timeout = match &*kind {
             "discover" => DISCOVER_WAIT,
+            "models.download" | "models.prepare" => route.timeout_ms.unwrap_or(TRANSFER_WAIT),
             _ => route.timeout_ms.unwrap_or(self.policy.request_timeout),
         };
         let request = Request {

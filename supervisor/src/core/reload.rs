@@ -1,6 +1,7 @@
 //! Other settings for a fleet that runs: what changes at once, what changes by replacement, what is added, and what goes when
 //! its last request has ended. Which is which, whoever has read the settings says.
 
+use super::absent::Unloaded;
 use super::policy::{GroupPolicy, Policy};
 use super::state::{After, WorkerId, WorkerState};
 use super::timers::Watch;
@@ -14,6 +15,8 @@ pub(crate) struct Changes {
     pub(crate) kept: Vec<(usize, GroupPolicy, Option<String>)>,
     pub(crate) added: Vec<GroupPolicy>,
     pub(crate) removed: Vec<usize>,
+    /// What did not load before any process.
+    pub(crate) unloaded: Vec<Unloaded>,
 }
 
 impl Core {
@@ -24,6 +27,7 @@ impl Core {
         }
         let watched = self.policy.health_interval;
         self.policy = changes.policy;
+        self.unloaded = changes.unloaded;
         if watched == 0 && self.policy.health_interval > 0 {
             let due = now.saturating_add(self.policy.health_interval);
             (0..self.workers.len()).for_each(|worker| self.watch(worker, Watch::Health, due));

@@ -3,16 +3,15 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use millwork_protocol::message::{ErrorData, ErrorKind, LoadError, REQUESTS};
+use millwork_package::{Kind, MANIFEST, Problem};
+use millwork_protocol::message::{ErrorData, ErrorKind, REQUESTS};
 use millwork_protocol::{MIN_PROTOCOL_VERSION, Map, PROTOCOL_VERSION, Value, map};
 
+use super::absent::{Unloaded, failed_successor, load_error, of_package, still_starting};
 use super::pool::{Group, Home};
 use super::requests::Request;
-use super::state::Worker;
+use super::state::{Worker, WorkerState};
 use super::{Answer, Core};
-
-/// The phase of the load error that stands for a worker which is not there.
-const START: &str = "start";
 
 /// Where a request goes.
 #[derive(Debug)]
@@ -37,37 +36,55 @@ pub(super) struct Inventory {
     /// The entries of `provider.list`.
     pub(super) provider_list: Vec<Value>,
     pub(super) load_errors: Vec<Value>,
+    /// Those of the load errors that stand for a package.
+    pub(super) absent: Vec<Unloaded>,
 }
 
 impl Inventory {
     /// Merges what the workers have told. The first worker that has a node or a provider keeps it, and shares it with others
     /// of its pool.
-    pub(super) fn build(workers: &[Worker], groups: &[Group]) -> Self {
+    pub(super) fn build(workers: &[Worker], groups: &[Group], unloaded: &[Unloaded]) -> Self {
         let mut merged = Self::default();
+        unloaded.iter().cloned().for_each(|unloaded| merged.miss(unloaded));
         let mut nodes = Vec::new();
         let mut version = i64::from(PROTOCOL_VERSION);
         for group in groups.iter().filter(|group| !group.is_removed) {
             let mut members = group.members(workers);
-            let Some(known) = members.clone().find_map(|w| w.known.as_ref()).filter(|_| group.counts(workers)) else {
-                let failed = members.find(|w| w.attempted);
-                merged.load_errors.extend(failed.map(start_error));
+            // Where one is being replaced, its successor knows better.
+            let by_age = |worker: &&Worker| (worker.state == WorkerState::Ready, worker.ready_at);
+            let newest = members.clone().filter(|worker| worker.known.is_some()).max_by_key(by_age);
+            let Some(known) = newest.and_then(|w| w.known.as_ref()).filter(|_| group.counts(workers)) else {
+                if let Some(failed) = members.find(|w| w.attempted) {
+                    merged.miss(Unloaded::worker(group, failed));
+                }
                 continue;
             };
+            if let Some(failed) = failed_successor(group, workers) {
+                merged.miss(Unloaded::worker(group, failed));
+            }
             let discover = known.discover.as_ref();
             let list = |key: &str| discover.and_then(|d| d.get(key)).and_then(Value::as_list).unwrap_or_default();
             version = version.min(protocol_version(discover));
             for error in list("load_errors") {
+                let error = of_package(error.clone(), group);
+                if error.get("module").and_then(Value::as_str) == Some(&group.policy.name) {
+                    merged.absent.extend(Unloaded::all_of(group, &error));
+                }
                 // Alternatives lack the same.
-                if !merged.load_errors.contains(error) {
-                    merged.load_errors.push(error.clone());
+                if !merged.load_errors.contains(&error) {
+                    merged.load_errors.push(error);
                 }
             }
             for node in list("nodes") {
                 let Some(node_type) = node.get("node_type").and_then(Value::as_str) else { continue };
+                if !group.policy.may_have(node_type) {
+                    merged.load_errors.push(stray(node_type, group));
+                    continue;
+                }
                 match merged.nodes.get_mut(node_type) {
                     Some(home) => {
                         if !home.join(group.home) {
-                            merged.load_errors.push(duplicate("node type", node_type, *home, group, groups));
+                            merged.load_errors.push(duplicate(Kind::DuplicateNode, node_type, *home, group, groups));
                         }
                     }
                     None => {
@@ -81,7 +98,7 @@ impl Inventory {
                 match merged.providers.get_mut(id) {
                     Some(home) => {
                         if !home.join(group.home) {
-                            merged.load_errors.push(duplicate("provider", id, *home, group, groups));
+                            merged.load_errors.push(duplicate(Kind::DuplicateProvider, id, *home, group, groups));
                         }
                     }
                     None => {
@@ -103,22 +120,9 @@ impl Inventory {
         self.nodes.len()
     }
 
-    /// Why a node type is not there, where a load error says so.
-    fn explain(&self, node_type: &str) -> Option<String> {
-        let namespace = node_type.rsplit_once('.').map_or(node_type, |(namespace, _)| namespace);
-        let text = |error: &Value, key: &str| error.get(key).and_then(Value::as_str).unwrap_or_default().to_owned();
-        let concerns = |module: &str| {
-            // A module is named after the node, its namespace, or in Python the namespace under a package.
-            module == node_type
-                || module == namespace
-                || node_type.strip_prefix(module).is_some_and(|rest| rest.starts_with('.'))
-                || module.strip_suffix(namespace).is_some_and(|rest| rest.ends_with('.'))
-        };
-        // That of a worker which did not start is about all that it may have.
-        let mut errors = self.load_errors.iter().filter(|error| text(error, "phase") != START);
-        let exact = errors.clone().find(|error| text(error, "module") == node_type);
-        let error = exact.or_else(|| errors.find(|error| concerns(&text(error, "module"))))?;
-        Some(format!("{} did not load: {}", text(error, "module"), text(error, "error")))
+    fn miss(&mut self, unloaded: Unloaded) {
+        self.load_errors.push(unloaded.error.clone());
+        self.absent.push(unloaded);
     }
 }
 
@@ -127,16 +131,21 @@ pub(super) fn protocol_version(discover: Option<&Map>) -> i64 {
     discover.and_then(|d| d.get("protocol_version")).and_then(Value::as_i64).unwrap_or(MIN_PROTOCOL_VERSION.into())
 }
 
-fn start_error(worker: &Worker) -> Value {
-    let error = worker.last_error.as_deref().unwrap_or("it is not ready");
-    LoadError::new(&*worker.name, START, "WorkerFailed", error).into_map().into()
+/// A node that is none of the package's.
+fn stray(node_type: &str, group: &Group) -> Value {
+    let namespaces = group.policy.package.as_ref().map(|package| package.namespaces.join(", ")).unwrap_or_default();
+    let name = &group.policy.name;
+    let text = format!("{node_type} is outside of the namespaces of package `{name}`: {namespaces}");
+    let problem = Problem::new(Kind::WrongNamespace, text).of(node_type).at(MANIFEST, None);
+    of_package(load_error(problem.hint("`namespaces` in [package] lists the first segments of its node types")), group)
 }
 
-fn duplicate(what: &str, name: &str, first: Home, group: &Group, groups: &[Group]) -> Value {
+fn duplicate(kind: Kind, name: &str, first: Home, group: &Group, groups: &[Group]) -> Value {
     let keeper = groups.iter().find(|g| g.home.pool == first.pool && first.members.has(g.home.members));
     let (keeper, name_of) = (keeper.map_or("", |g| &g.policy.name), &group.policy.name);
-    let error = format!("{what} {name} comes from worker `{keeper}` already; that of `{name_of}` is not used");
-    LoadError::new(name, "duplicate", "Duplicate", error).into_map().into()
+    let what = if kind == Kind::DuplicateProvider { "provider" } else { "node type" };
+    let text = format!("{what} {name} comes from worker `{keeper}` already; that of `{name_of}` is not used");
+    of_package(load_error(Problem::new(kind, text).of(name)), group)
 }
 
 impl Core {
@@ -149,6 +158,9 @@ impl Core {
             }
             "worker.status" if self.has_ready() || self.all_attempted() => Decision::Gather,
             "discover" | "worker.status" => Decision::Wait,
+            "models.list_cached" | "models.delete" if self.all_attempted() && self.only_rests() => {
+                self.first(request, has_store)
+            }
             "provider.list" | "models.list_cached" | "models.delete" | "models.evict" | "job.start" | "job.end" => {
                 if self.all_attempted() {
                     Decision::Gather
@@ -156,7 +168,7 @@ impl Core {
                     Decision::Wait
                 }
             }
-            "models.download" => self.first(request, |_| true),
+            "models.download" => self.first(request, has_store),
             "models.prepare" => self.first(request, |status| {
                 let backends = status.get("model_prepare_backends").and_then(Value::as_list);
                 let wanted = request.route.backend.as_deref();
@@ -184,8 +196,9 @@ impl Core {
             None if !self.all_attempted() => Decision::Wait,
             None => {
                 let text = format!("Unknown node type: {node_type}");
-                match (self.inventory.explain(node_type), self.absent()) {
-                    (Some(why), _) => refuse(ErrorKind::UnknownNode, format!("{text} ({why})")),
+                let could_have = |group: &Group| group.policy.may_have(node_type);
+                match (self.inventory.explain(node_type), self.absent(could_have)) {
+                    (Some((kind, why)), _) => refuse(kind, format!("{text} ({why})")),
                     // It may be that worker's.
                     (None, Some(why)) => refuse(ErrorKind::Unavailable, format!("{text} ({why})")),
                     (None, None) => refuse(ErrorKind::UnknownNode, text),
@@ -203,7 +216,7 @@ impl Core {
             None if !self.all_attempted() => Decision::Wait,
             None => {
                 let text = format!("Unknown provider: {provider}");
-                if let Some(why) = self.absent() {
+                if let Some(why) = self.absent(|_| true) {
                     return refuse(ErrorKind::Unavailable, format!("{text} ({why})"));
                 }
                 let known: Vec<&str> =
@@ -228,7 +241,7 @@ impl Core {
             None => {
                 let text = format!("{} is not available: no worker offers it", request.kind);
                 let mut error = ErrorData::new(ErrorKind::Unavailable, text);
-                match self.absent() {
+                match self.absent(|_| true) {
                     Some(why) => error.error = format!("{} ({why})", error.error),
                     None => error.retryable = Some(false),
                 }
@@ -237,10 +250,19 @@ impl Core {
         }
     }
 
+    /// Whether no worker with a model store is up, but one would be if it were asked.
+    fn only_rests(&self) -> bool {
+        let keeps =
+            |worker: &&Worker| worker.known.as_ref().and_then(|known| known.status.as_ref()).is_some_and(has_store);
+        let mut all = self.workers.iter().filter(keeps);
+        let is_up = all.clone().any(|worker| worker.state == WorkerState::Ready);
+        !is_up && all.any(Worker::can_rest)
+    }
+
     /// Why some worker cannot tell what it has: it has never come up, or does not any more.
-    fn absent(&self) -> Option<String> {
+    fn absent(&self, could_have: impl Fn(&Group) -> bool) -> Option<String> {
         let is_known = |group: &Group| group.members(&self.workers).any(|worker| worker.known.is_some());
-        let mut groups = self.groups.iter().filter(|group| !group.is_removed);
+        let mut groups = self.groups.iter().filter(|group| !group.is_removed && could_have(group));
         let group = groups.find(|group| !group.counts(&self.workers) || !is_known(group))?;
         let why = group.members(&self.workers).find_map(|worker| worker.last_error.clone());
         Some(why.unwrap_or_else(|| format!("worker `{}` is not ready", group.policy.name)))
@@ -250,8 +272,7 @@ impl Core {
     pub(super) fn inventory_so_far(&self) -> Map {
         let mut discover = self.inventory.discover.clone();
         let late = self.workers.iter().filter(|worker| !worker.attempted);
-        let errors = late.map(|worker| LoadError::new(&*worker.name, "start", "StillStarting", "it is still starting"));
-        let errors: Vec<Value> = errors.map(|error| error.into_map().into()).collect();
+        let errors: Vec<Value> = late.map(still_starting).collect();
         if let Some(Value::List(all)) = discover.get_mut("load_errors") {
             all.extend(errors);
         }
@@ -260,8 +281,14 @@ impl Core {
 
     /// Merges the inventories again after one has changed.
     pub(super) fn rebuild_inventory(&mut self) {
-        self.inventory = Inventory::build(&self.workers, &self.groups);
+        self.inventory = Inventory::build(&self.workers, &self.groups, &self.unloaded);
     }
+}
+
+/// Whether a worker fetches and removes models. One that does not say so may; Millwork's own say it.
+pub(super) fn has_store(status: &Map) -> bool {
+    let said = status.get("extensions").and_then(|extensions| extensions.get("model_store")).and_then(Value::as_bool);
+    said != Some(false)
 }
 
 fn refuse(kind: ErrorKind, text: String) -> Decision {

@@ -131,6 +131,8 @@ pub(super) struct Worker {
     pub(super) known: Option<Known>,
     /// Whether the first attempt to start has ended, well or not.
     pub(super) attempted: bool,
+    /// Whether its last run ended before there was a process.
+    pub(super) never_ran: bool,
     pub(super) condemned: Option<Condemned>,
     /// It takes nothing more and ends when it has finished what it has.
     pub(super) leaving: Option<After>,
@@ -169,6 +171,7 @@ impl Worker {
             learning: Known::default(),
             known: None,
             attempted: false,
+            never_ran: false,
             condemned: None,
             leaving: None,
             due: None,

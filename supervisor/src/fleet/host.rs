@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use millwork_protocol::envelope::{DataError, NO_TYPE};
 use millwork_protocol::limits::MAX_FRAME_ENV;
 use millwork_protocol::message::{ErrorData, ErrorKind};
-use millwork_protocol::{Bytes, Envelope, EnvelopeError, Frame, FrameEvent, HEADER_LEN, READY_LINE};
+use millwork_protocol::{Bytes, Envelope, EnvelopeError, Frame, FrameEvent, HEADER_LEN, READY_LINE, Scalar};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
@@ -168,6 +168,10 @@ impl Fleet {
         let route =
             Route::new(envelope.data_scalars(Route::KEYS), || envelope.under("params")?.data_scalars(["model"])[0]);
         envelope.data_texts_under("secrets").into_iter().for_each(|secret| self.secrets.learn(secret));
+        if kind.starts_with("models.") {
+            let [token] = envelope.data_scalars(["token"]);
+            token.and_then(Scalar::text).into_iter().for_each(|token| self.secrets.learn(token));
+        }
         let data = envelope.data.clone().and_then(|range| payload.get(range)).unwrap_or_default();
         let incoming = Incoming {
             host: HostId::PIPE,

@@ -10,6 +10,7 @@ mod run;
 mod usage;
 mod workers;
 
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::Instant;
@@ -20,7 +21,7 @@ use tokio::sync::{broadcast, mpsc, watch};
 
 use crate::client::{Command, Progress, WorkerChange};
 use crate::config::{Config, WorkerConfig};
-use crate::core::{Answer, Core, GroupPolicy, Millis, Policy, WorkerId};
+use crate::core::{Answer, Core, GroupPolicy, Millis, Policy, Unloaded, WorkerId};
 use crate::error::Error;
 use crate::observe::{Events, Question, Spans};
 use crate::process::{Log, Notice, Secrets, Spawner, declared_secrets};
@@ -38,6 +39,10 @@ pub(crate) struct Fleet {
     slots: Vec<Slot>,
     /// By group; nothing where the group is no more.
     specs: Vec<Option<Arc<WorkerConfig>>>,
+    /// What did not load before any process.
+    unloaded: Vec<Unloaded>,
+    /// Files and folders of packages that are to be looked at for changes.
+    watched: Vec<PathBuf>,
     spawner: Spawner,
     secrets: Secrets,
     notices: mpsc::UnboundedReceiver<Notice>,
@@ -62,12 +67,14 @@ pub(crate) struct Fleet {
 impl Fleet {
     /// A fleet that has not started yet. Needs a runtime with IO around it.
     pub(crate) fn new(config: &Config, log: Log, host: Option<Host>, clients: Clients) -> Result<Self, Error> {
-        let specs: Vec<_> = config.fleet()?.into_iter().map(|spec| Arc::new(completed(spec, log))).collect();
+        let roster = config.roster()?;
+        let (unloaded, watched) = (roster.unloaded(), roster.watched());
+        let specs: Vec<_> = roster.workers().map(|spec| Arc::new(completed(spec.clone(), log))).collect();
         let groups = specs.iter().map(|spec| GroupPolicy::new(spec, config));
         let limits = limits();
         // Hosts may use any ids: a random prefix keeps ours apart from theirs.
         let prefix = format!("millwork-{}-", uuid::Uuid::new_v4().simple());
-        let core = Core::new(Policy::new(config, limits.max_frame), groups, prefix);
+        let core = Core::new(Policy::new(config, limits.max_frame), groups, prefix).without(unloaded.clone());
         let (report, notices) = mpsc::unbounded_channel();
         let secrets = Secrets::default();
         let declared = declared_secrets(specs.iter().map(|spec| &**spec));
@@ -80,6 +87,8 @@ impl Fleet {
             core,
             slots: Vec::new(),
             specs: specs.into_iter().map(Some).collect(),
+            unloaded,
+            watched,
             spawner,
             secrets,
             notices,
@@ -103,7 +112,8 @@ impl Fleet {
 impl Fleet {
     /// Goes by other settings when there are any.
     pub(crate) fn with_reload(mut self, reload: Reload) -> Self {
-        self.reload = Some(reload);
+        let reload = self.reload.insert(reload);
+        reload.watch(self.watched.clone());
         self
     }
 
@@ -155,7 +165,8 @@ pub(crate) fn spawn_thread(
     let runtime = runtime()?;
     let fleet = {
         let _guard = runtime.enter();
-        Fleet::new(&config, Log::Tracing, None, Clients::new(commands, progress, changes))?
+        let fleet = Fleet::new(&config, Log::Tracing, None, Clients::new(commands, progress, changes))?;
+        if fleet.watched.is_empty() { fleet } else { fleet.with_reload(Reload::of_packages(config)?) }
     };
     let thread = std::thread::Builder::new().name("millwork".to_owned());
     thread.spawn(move || runtime.block_on(fleet.run())).map_err(Error::io("start the fleet's thread"))

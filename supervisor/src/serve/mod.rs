@@ -4,8 +4,6 @@ mod descriptors;
 
 use std::path::PathBuf;
 
-use tokio::sync::mpsc;
-
 use crate::fleet::{Clients, Fleet, Host, Read, Reload, limits, runtime};
 use crate::process::{Log, Logs};
 use crate::{Config, Error, observe};
@@ -54,11 +52,7 @@ fn run(config: Config, logs: Logs, reload: Option<(&[PathBuf], Read)>) -> Result
         let fleet = Fleet::new(&config, Log::Stderr(logs), Some(host), Clients::none())?.watched(&config, questions)?;
         match reload {
             None => fleet,
-            Some((files, read)) => {
-                let (changed, changes) = mpsc::unbounded_channel();
-                watch(files, changed);
-                fleet.with_reload(Reload::new(config, files, read, changes)?)
-            }
+            Some((files, read)) => fleet.with_reload(Reload::of_files(config, files, read)?),
         }
     };
     runtime.block_on(fleet.run());
@@ -68,13 +62,3 @@ fn run(config: Config, logs: Logs, reload: Option<(&[PathBuf], Read)>) -> Result
     }
     Ok(())
 }
-
-#[cfg(target_os = "linux")]
-fn watch(files: &[PathBuf], changed: mpsc::UnboundedSender<()>) {
-    if let Err(error) = crate::config::watch::watch(files, changed) {
-        tracing::warn!("changes of the configuration are not seen, but by SIGHUP: {error}");
-    }
-}
-
-#[cfg(not(target_os = "linux"))]
-fn watch(_: &[PathBuf], _: mpsc::UnboundedSender<()>) {}

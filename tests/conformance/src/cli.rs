@@ -50,7 +50,7 @@ pub struct Args {
     #[arg(long, value_name = "BASELINE.toml")]
     pub expect: Option<PathBuf>,
     /// Multiply every time limit by this, for slow machines.
-    #[arg(long, value_name = "F", default_value_t = 1.0, value_parser = positive, allow_negative_numbers = true)]
+    #[arg(long, env = "MILLWORK_TIMEOUT_SCALE", value_name = "F", default_value_t = 1.0, value_parser = positive, allow_negative_numbers = true)]
     pub timeout_scale: f64,
     /// Run so many checks side by side, each with workers of its own.
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..=64))]

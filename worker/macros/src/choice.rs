@@ -4,6 +4,7 @@ use proc_macro2::TokenStream;
 use quote::quote;
 use syn::{Data, DeriveInput, Error, Fields, LitStr, Result};
 
+use crate::check;
 use crate::text::snake_case;
 
 pub(crate) fn derive(input: &DeriveInput) -> Result<TokenStream> {
@@ -12,14 +13,17 @@ pub(crate) fn derive(input: &DeriveInput) -> Result<TokenStream> {
     };
     let mut names = Vec::new();
     let mut variants = Vec::new();
+    let mut taken = check::Names::default();
     for variant in &data.variants {
         if !matches!(variant.fields, Fields::Unit) {
-            return Err(Error::new(variant.ident.span(), "a choice's variants carry nothing"));
+            let text = format!("`{}` must carry nothing: variants with a value are a #[derive(Union)]", variant.ident);
+            return Err(Error::new(variant.ident.span(), text));
         }
         let mut name = snake_case(&variant.ident.to_string());
         for attribute in variant.attrs.iter().filter(|a| a.path().is_ident("choice")) {
             name = attribute.parse_args::<LitStr>()?.value();
         }
+        taken.take(&name, &variant.ident.to_string(), variant.ident.span())?;
         names.push(name);
         variants.push(&variant.ident);
     }

@@ -1,44 +1,24 @@
 //! `#[derive(Node)]`.
 
 use proc_macro2::TokenStream;
-use quote::{format_ident, quote};
+use quote::{quote, quote_spanned};
 use syn::spanned::Spanned;
-use syn::{Data, DeriveInput, Error, Expr, Field, Fields, LitStr, Result, Token, parenthesized};
+use syn::{Data, DeriveInput, Error, Expr, ExprLit, Field, Fields, Lit, LitStr, Result, Type};
 
-use crate::text::{docs, title_case};
-
-#[derive(Default)]
-struct NodeArgs {
-    node_type: Option<LitStr>,
-    title: Option<LitStr>,
-    stream: bool,
-    quick: bool,
-    idempotent: bool,
-    settings: Vec<LitStr>,
-    vram_gb: Option<Expr>,
-}
-
-#[derive(Default)]
-struct FieldArgs {
-    name: Option<LitStr>,
-    /// `Some(None)` is `Default::default()`.
-    default: Option<Option<Expr>>,
-    min: Option<Expr>,
-    max: Option<Expr>,
-    dynamic: bool,
-}
+use crate::args::{FieldArgs, NodeArgs};
+use crate::check;
+use crate::text::{docs, wire_name};
 
 pub(crate) fn derive(input: &DeriveInput) -> Result<TokenStream> {
-    let args = node_args(input)?;
+    let args = NodeArgs::of(input)?;
     let node_type = args.node_type.as_ref().ok_or_else(|| {
         Error::new(input.ident.span(), "a node needs its type: #[node(\"namespace.path.Name\")] above the struct")
     })?;
-    let name = node_type.value();
-    if !name.contains('.') || name.split('.').any(|part| part.is_empty() || part.contains(char::is_whitespace)) {
-        return Err(Error::new(node_type.span(), "a node type is `namespace.path.Name`: words joined by dots"));
-    }
-    let last = name.rsplit('.').next().unwrap_or_default();
-    let title = args.title.as_ref().map_or_else(|| title_case(last), LitStr::value);
+    check::node_type(node_type)?;
+    let title = match &args.title {
+        Some(title) => quote!(::core::option::Option::Some(#title)),
+        None => quote!(::core::option::Option::None),
+    };
     let description = docs(&input.attrs);
 
     let Data::Struct(data) = &input.data else {
@@ -53,54 +33,37 @@ pub(crate) fn derive(input: &DeriveInput) -> Result<TokenStream> {
     let mut properties = Vec::new();
     let mut reads = Vec::new();
     let mut idents = Vec::new();
-    let mut dynamic = quote!(false);
-    let mut dynamic_read = None;
+    let mut types = Vec::new();
+    let mut asserts = Vec::new();
+    let mut bounds = Vec::new();
+    let mut names = check::Names::default();
+    let mut dynamic = None;
     for field in fields {
-        let args = field_args(field)?;
+        let args = FieldArgs::of(field)?;
         let Some(ident) = &field.ident else { continue };
+        let ty = &field.ty;
+        check::field(&wire_name(ident), ty, &args)?;
         idents.push(ident);
-        if args.dynamic {
-            if dynamic_read.is_some() {
-                return Err(Error::new(field.span(), "only one field can be `dynamic`"));
+        if let Some(span) = args.dynamic {
+            if dynamic.is_some() {
+                return Err(Error::new(span, "only one field can be `dynamic`"));
             }
-            dynamic = quote!(true);
-            dynamic_read = Some(quote!(let #ident = fields.rest();));
+            dynamic = Some(quote!(let #ident: #ty = __given.rest()?;));
             continue;
         }
-        let ty = &field.ty;
-        let wire =
-            args.name.as_ref().map_or_else(|| ident.to_string().trim_start_matches("r#").to_owned(), LitStr::value);
-        let doc = docs(&field.attrs);
-        let make_default = match &args.default {
-            None => quote!(::core::option::Option::None),
-            Some(None) => quote!(::core::option::Option::Some(<#ty as ::core::default::Default>::default)),
-            Some(Some(Expr::Lit(syn::ExprLit { lit: syn::Lit::Str(text), .. }))) => {
-                quote!(::core::option::Option::Some(|| <#ty as ::core::convert::From<&str>>::from(#text)))
-            }
-            Some(Some(expr)) => quote!(::core::option::Option::Some(|| -> #ty { #expr })),
-        };
-        let bound = |expr: &Option<Expr>| match expr {
-            Some(expr) => quote!(::core::option::Option::Some((#expr) as f64)),
-            None => quote!(::core::option::Option::None),
-        };
-        let (min, max) = (bound(&args.min), bound(&args.max));
-        let spec = format_ident!("spec_{}", ident.to_string().trim_start_matches("r#"));
-        properties.push(quote! {
-            {
-                let #spec: ::millwork_worker::node::FieldSpec<#ty> = ::millwork_worker::node::FieldSpec {
-                    name: #wire, description: #doc, default: #make_default, min: #min, max: #max,
-                };
-                #spec.property()
-            }
-        });
-        reads.push(quote! {
-            let #ident = fields.take(&::millwork_worker::node::FieldSpec::<#ty> {
-                name: #wire, description: #doc, default: #make_default, min: #min, max: #max,
-            })?;
-        });
+        let name = args.name.as_ref().map_or_else(|| wire_name(ident), LitStr::value);
+        names.take(&name, &wire_name(ident), args.name.as_ref().map_or(ident.span(), LitStr::span))?;
+        if args.min.is_some() || args.max.is_some() {
+            bounds.push(quote_spanned!(ty.span() => ::millwork_worker::node::assert_number::<#ty>();));
+        }
+        // The first thing that asks for the trait, at the same place in both functions: so a wrong type is one error.
+        asserts.push(quote_spanned!(ty.span() => let _ = <#ty as ::millwork_worker::convert::FromWire>::STREAMS;));
+        types.push(ty);
+        let spec = spec(field, &name, &args);
+        properties.push(quote_spanned!(ty.span() => ::millwork_worker::node::property::<#ty>(&#spec)));
+        reads.push(quote_spanned!(ty.span() => let #ident = __given.take::<#ty>(&#spec)?;));
     }
-    // What is left over can only be known once the declared fields are taken.
-    reads.extend(dynamic_read);
+    let is_dynamic = dynamic.is_some();
 
     let ident = &input.ident;
     let (impl_generics, type_generics, where_clause) = input.generics.split_for_impl();
@@ -110,12 +73,15 @@ pub(crate) fn derive(input: &DeriveInput) -> Result<TokenStream> {
         None => quote!(::core::option::Option::None),
     };
     let entry = if args.stream { quote!(streaming) } else { quote!(unary) };
+    let entry = quote_spanned!(ident.span() => ::millwork_worker::node::Entry::#entry::<Self>());
     let (quick, idempotent) = (args.quick, args.idempotent);
     Ok(quote! {
         impl #impl_generics ::millwork_worker::node::Node for #ident #type_generics #where_clause {
             const NODE_TYPE: &'static str = #node_type;
 
             fn description() -> ::millwork_worker::node::Description {
+                #(#asserts)*
+                #(#bounds)*
                 ::millwork_worker::node::Description {
                     node_type: #node_type,
                     title: #title,
@@ -123,100 +89,48 @@ pub(crate) fn derive(input: &DeriveInput) -> Result<TokenStream> {
                     properties: ::std::vec![#(#properties),*],
                     settings: &[#(#settings),*],
                     vram_gb: #vram,
-                    dynamic: #dynamic,
+                    streams_input: false #(|| <#types as ::millwork_worker::convert::FromWire>::STREAMS)*,
+                    dynamic: #is_dynamic,
                     quick: #quick,
                     idempotent: #idempotent,
                 }
             }
 
-            fn from_fields(fields: &mut ::millwork_worker::node::Fields<'_>) -> ::millwork_worker::Result<Self> {
+            fn from_fields(__given: &mut ::millwork_worker::node::Fields<'_>) -> ::millwork_worker::Result<Self> {
+                #(#asserts)*
                 #(#reads)*
+                // What is left over can only be known once the declared fields are taken.
+                #dynamic
                 ::core::result::Result::Ok(Self { #(#idents),* })
             }
 
             fn entry() -> ::millwork_worker::node::Entry {
-                ::millwork_worker::node::Entry::#entry::<Self>()
+                #entry
             }
         }
     })
 }
 
-fn node_args(input: &DeriveInput) -> Result<NodeArgs> {
-    let mut args = NodeArgs::default();
-    for attribute in input.attrs.iter().filter(|a| a.path().is_ident("node")) {
-        attribute.parse_args_with(|stream: syn::parse::ParseStream<'_>| {
-            while !stream.is_empty() {
-                if stream.peek(LitStr) {
-                    args.node_type = Some(stream.parse()?);
-                } else {
-                    let key: syn::Ident = stream.parse()?;
-                    match key.to_string().as_str() {
-                        "stream" => args.stream = true,
-                        "quick" => args.quick = true,
-                        "idempotent" => args.idempotent = true,
-                        "title" => {
-                            stream.parse::<Token![=]>()?;
-                            args.title = Some(stream.parse()?);
-                        }
-                        "vram_gb" => {
-                            stream.parse::<Token![=]>()?;
-                            args.vram_gb = Some(stream.parse()?);
-                        }
-                        "settings" => {
-                            let names;
-                            parenthesized!(names in stream);
-                            args.settings = names
-                                .parse_terminated(<LitStr as syn::parse::Parse>::parse, Token![,])?
-                                .into_iter()
-                                .collect();
-                        }
-                        _ => {
-                            return Err(Error::new(
-                                key.span(),
-                                "expected the node type, or one of: title, stream, quick, idempotent, settings(…), vram_gb",
-                            ));
-                        }
-                    }
-                }
-                if !stream.is_empty() {
-                    stream.parse::<Token![,]>()?;
-                }
-            }
-            Ok(())
-        })?;
+/// What is said of one field.
+fn spec(field: &Field, name: &str, args: &FieldArgs) -> TokenStream {
+    let ty: &Type = &field.ty;
+    let description = docs(&field.attrs);
+    let some = |value: TokenStream| quote!(::core::option::Option::Some(#value));
+    let none = || quote!(::core::option::Option::None);
+    let default = match &args.default {
+        None => none(),
+        Some(None) => some(quote_spanned!(ty.span() => <#ty as ::core::default::Default>::default)),
+        Some(Some(Expr::Lit(ExprLit { lit: Lit::Str(text), .. }))) => {
+            some(quote_spanned!(text.span() => || <#ty as ::core::convert::From<&str>>::from(#text)))
+        }
+        Some(Some(expr)) => some(quote!(|| -> #ty { #expr })),
+    };
+    let bound = |expr: &Option<Expr>| expr.as_ref().map_or_else(none, |expr| some(quote!((#expr) as f64)));
+    let (min, max) = (bound(&args.min), bound(&args.max));
+    let model = args.model.as_ref().map_or_else(none, |model| some(quote!(#model)));
+    quote_spanned! { ty.span() =>
+        ::millwork_worker::node::FieldSpec::<#ty> {
+            name: #name, description: #description, default: #default, min: #min, max: #max, model: #model,
+        }
     }
-    Ok(args)
-}
-
-fn field_args(field: &Field) -> Result<FieldArgs> {
-    let mut args = FieldArgs::default();
-    for attribute in field.attrs.iter().filter(|a| a.path().is_ident("node")) {
-        attribute.parse_args_with(|stream: syn::parse::ParseStream<'_>| {
-            while !stream.is_empty() {
-                let key: syn::Ident = stream.parse()?;
-                let value = stream.peek(Token![=]);
-                if value {
-                    stream.parse::<Token![=]>()?;
-                }
-                match key.to_string().as_str() {
-                    "default" => args.default = Some(if value { Some(stream.parse()?) } else { None }),
-                    "min" if value => args.min = Some(stream.parse()?),
-                    "max" if value => args.max = Some(stream.parse()?),
-                    "name" if value => args.name = Some(stream.parse()?),
-                    "dynamic" if !value => args.dynamic = true,
-                    _ => {
-                        return Err(Error::new(
-                            key.span(),
-                            "expected one of: default, default = …, min = …, max = …, name = \"…\", dynamic",
-                        ));
-                    }
-                }
-                if !stream.is_empty() {
-                    stream.parse::<Token![,]>()?;
-                }
-            }
-            Ok(())
-        })?;
-    }
-    Ok(args)
 }

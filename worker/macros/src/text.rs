@@ -1,6 +1,6 @@
 //! Names and doc comments as text; no code is written here.
 
-use syn::{Attribute, Expr, ExprLit, Lit, Meta};
+use syn::{Attribute, Expr, ExprLit, Ident, Lit, Meta};
 
 /// The doc comment, its lines joined as paragraphs.
 pub(crate) fn docs(attributes: &[Attribute]) -> String {
@@ -25,6 +25,11 @@ pub(crate) fn docs(attributes: &[Attribute]) -> String {
     text.trim().to_owned()
 }
 
+/// The name of a field: `r#type` is `type`.
+pub(crate) fn wire_name(ident: &Ident) -> String {
+    ident.to_string().trim_start_matches("r#").to_owned()
+}
+
 /// `FloydSteinberg` → `floyd_steinberg`.
 pub(crate) fn snake_case(name: &str) -> String {
     let mut out = String::new();
@@ -33,21 +38,6 @@ pub(crate) fn snake_case(name: &str) -> String {
             out.push('_');
         }
         out.extend(c.to_lowercase());
-    }
-    out
-}
-
-/// `FindEdges` → `Find Edges`; runs of capitals and digits stay together.
-pub(crate) fn title_case(name: &str) -> String {
-    let chars: Vec<char> = name.chars().collect();
-    let mut out = String::new();
-    for (i, c) in chars.iter().enumerate() {
-        let after_lower = i > 0 && chars[i - 1].is_lowercase();
-        let before_lower = chars.get(i + 1).is_some_and(|next| next.is_lowercase());
-        if i > 0 && c.is_uppercase() && (after_lower || before_lower) {
-            out.push(' ');
-        }
-        out.push(*c);
     }
     out
 }

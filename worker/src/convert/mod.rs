@@ -3,10 +3,15 @@
 mod asset;
 pub mod audio;
 mod choice;
+mod collection;
+mod dataframe;
 mod image;
+mod inputs;
+mod model_ref;
 mod scalar;
 pub mod tensor;
 mod tensor_wire;
+mod union;
 
 use std::path::{Path, PathBuf};
 
@@ -19,13 +24,25 @@ pub use asset::{Asset, AudioBytes, ImageBytes, Model3dBytes, TextAsset, VideoByt
 pub use audio::Audio;
 pub use choice::{Choice, choice_from_wire, choice_metadata};
 pub use image::Image;
+pub use inputs::Inputs;
+pub use millwork_protocol::dataframe::{ColumnDef, DataFrame};
+pub use model_ref::ModelRef;
 pub use tensor::{DType, Element, Tensor, TensorError};
+pub use union::Alternatives;
 
 use crate::workspace::Workspace;
-use crate::{Error, Result};
+use crate::{Error, Result, ResultExt};
 
 /// A type that a field can have.
+#[diagnostic::on_unimplemented(
+    message = "a field of a node cannot be of the type `{Self}`",
+    label = "no value from a host becomes a `{Self}`",
+    note = "a field is a bool, a number, a String, Bytes, Value, Image, Audio, Tensor, DataFrame, ModelRef, VideoBytes, TextAsset or Asset; an Option, Vec, array, tuple, Inputs or IndexMap<String, _> of them; or an enum with #[derive(Choice)] or #[derive(Union)]"
+)]
 pub trait FromWire: Sized {
+    /// Whether a field of this type is read bit by bit, as [`Inputs`] are.
+    const STREAMS: bool = false;
+
     /// The type as `discover` reports it.
     fn type_metadata() -> TypeMetadata;
 
@@ -49,9 +66,33 @@ pub trait FromWire: Sized {
     fn as_number(&self) -> Option<f64> {
         None
     }
+
+    /// Reads a map of these; `entry` is what errors call one of them.
+    ///
+    /// # Errors
+    /// As [`FromWire::from_wire`], with the key in front.
+    fn map_from_wire(map: Map, entry: &str, reading: &Reading<'_>) -> Result<IndexMap<String, Self>> {
+        let read = |(key, value)| {
+            let value = Self::from_wire(value, reading).context(format!("{entry} `{key}`"))?;
+            Ok((key, value))
+        };
+        map.into_iter().map(read).collect()
+    }
 }
 
+/// A type whose values lie between a `min` and a `max`.
+#[diagnostic::on_unimplemented(
+    message = "`min` and `max` are for fields that are a number, and `{Self}` is none",
+    label = "take `min` and `max` away, or check it in `validate`"
+)]
+pub trait Number: FromWire {}
+
 /// A type that an output slot can have.
+#[diagnostic::on_unimplemented(
+    message = "an output of a node cannot be of the type `{Self}`",
+    label = "no `{Self}` can be sent to a host",
+    note = "an output is a bool, a number, a String, Bytes, Value, Map, Image, Audio, Tensor, DataFrame, VideoBytes, TextAsset or Asset; an Option, Vec, array, tuple or IndexMap<String, _> of them; an enum with #[derive(Choice)] or #[derive(Union)]; or, for several slots, a struct with #[derive(Outputs)]"
+)]
 pub trait IntoWire {
     /// The type as `discover` reports it.
     fn type_metadata() -> TypeMetadata;
@@ -61,16 +102,40 @@ pub trait IntoWire {
     /// # Errors
     /// Where the value cannot be encoded.
     fn into_wire(self, writing: &mut Writing<'_>) -> Result<Value>;
+
+    /// Writes a map of these.
+    ///
+    /// # Errors
+    /// As [`IntoWire::into_wire`].
+    fn map_into_wire(map: IndexMap<String, Self>, writing: &mut Writing<'_>) -> Result<Map>
+    where
+        Self: Sized,
+    {
+        let mut nested = writing.nested();
+        map.into_iter().map(|(key, item)| Ok((key, item.into_wire(&mut nested)?))).collect()
+    }
 }
 
 /// What reading a value may reach.
-#[derive(Debug)]
+#[derive(Debug, Clone, Copy)]
 pub struct Reading<'a> {
     /// Where files that a value names may lie.
-    pub workspace: &'a Workspace,
+    workspace: &'a Workspace,
+    /// The field that is read, empty outside of one.
+    field: &'a str,
 }
 
-impl Reading<'_> {
+impl<'a> Reading<'a> {
+    /// What reading a value may reach: files of the workspace.
+    #[must_use]
+    pub fn new(workspace: &'a Workspace) -> Self {
+        Self { workspace, field: "" }
+    }
+
+    pub(crate) fn field(&self, field: &'a str) -> Self {
+        Self { field, ..*self }
+    }
+
     /// The path that a `file://` uri or a plain path names, if the workspace allows it.
     ///
     /// # Errors
@@ -90,6 +155,11 @@ pub struct Writing<'a> {
 impl<'a> Writing<'a> {
     pub(crate) fn slot(slot: &'a str, blobs: &'a mut IndexMap<String, Bytes>) -> Self {
         Self { slot: Some(slot), blobs }
+    }
+
+    /// Without a slot: media carry their bytes inline.
+    pub(crate) fn inline(blobs: &'a mut IndexMap<String, Bytes>) -> Self {
+        Self { slot: None, blobs }
     }
 
     /// The same place, inside a list or map: media written there carry their bytes inline.

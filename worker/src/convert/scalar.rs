@@ -1,11 +1,11 @@
-//! Numbers, text, booleans, bytes, lists, maps, options, and `any`.
+//! Numbers, text, booleans, bytes, and `any`. What is made of others is in `collection`.
 
 use bytes::Bytes;
-use indexmap::IndexMap;
+use millwork_protocol::asset::AssetRef;
 use millwork_protocol::metadata::TypeMetadata;
 use millwork_protocol::{Map, Value};
 
-use super::{FromWire, IntoWire, Reading, Writing, mismatch};
+use super::{Asset, FromWire, IntoWire, Number, Reading, Writing, mismatch};
 use crate::{Error, Result, ResultExt};
 
 macro_rules! integers {
@@ -31,6 +31,8 @@ macro_rules! integers {
             }
         }
 
+        impl Number for $ty {}
+
         impl IntoWire for $ty {
             fn type_metadata() -> TypeMetadata {
                 TypeMetadata::int()
@@ -42,7 +44,7 @@ macro_rules! integers {
         }
     )*};
 }
-integers!(u8, i32, u32, i64, u64, usize);
+integers!(u8, i8, u16, i16, u32, i32, u64, i64, usize, isize);
 
 macro_rules! floats {
     ($($ty:ty),*) => {$(
@@ -64,6 +66,8 @@ macro_rules! floats {
                 Some(f64::from(*self))
             }
         }
+
+        impl Number for $ty {}
 
         impl IntoWire for $ty {
             fn type_metadata() -> TypeMetadata {
@@ -107,11 +111,13 @@ impl FromWire for String {
         TypeMetadata::str()
     }
 
-    fn from_wire(value: Value, _: &Reading<'_>) -> Result<Self> {
+    fn from_wire(value: Value, reading: &Reading<'_>) -> Result<Self> {
+        let utf8 = |bytes: Bytes| String::from_utf8(bytes.into()).invalid("expected UTF-8 text");
         match value {
             Value::Str(text) => Ok(text),
             // Text that a host sent as a blob.
-            Value::Bytes(bytes) => String::from_utf8(bytes.into()).invalid("expected UTF-8 text"),
+            Value::Bytes(bytes) => utf8(bytes),
+            reference if AssetRef::is_ref(&reference) => utf8(Asset::read(reference, "text", reading)?.bytes),
             other => Err(mismatch("a str", &other)),
         }
     }
@@ -131,15 +137,26 @@ impl IntoWire for String {
     }
 }
 
+impl IntoWire for &str {
+    fn type_metadata() -> TypeMetadata {
+        TypeMetadata::str()
+    }
+
+    fn into_wire(self, _: &mut Writing<'_>) -> Result<Value> {
+        Ok(Value::from(self))
+    }
+}
+
 impl FromWire for Bytes {
     fn type_metadata() -> TypeMetadata {
         TypeMetadata::bytes()
     }
 
-    fn from_wire(value: Value, _: &Reading<'_>) -> Result<Self> {
+    fn from_wire(value: Value, reading: &Reading<'_>) -> Result<Self> {
         match value {
             Value::Bytes(bytes) => Ok(bytes),
             Value::Str(text) => Ok(Bytes::from(text)),
+            reference if AssetRef::is_ref(&reference) => Ok(Asset::read(reference, "bytes", reading)?.bytes),
             other => Err(mismatch("bytes", &other)),
         }
     }
@@ -174,6 +191,10 @@ impl FromWire for Value {
     fn to_default(&self) -> Value {
         self.clone()
     }
+
+    fn map_from_wire(map: Map, _: &str, _: &Reading<'_>) -> Result<Map> {
+        Ok(map)
+    }
 }
 
 impl IntoWire for Value {
@@ -194,146 +215,13 @@ impl IntoWire for Value {
             (_, other) => Ok(other),
         }
     }
+
+    fn map_into_wire(map: Map, _: &mut Writing<'_>) -> Result<Map> {
+        Ok(map)
+    }
 }
 
 /// A map that is `{type, uri, data: bytes}`: what a blob becomes in a field.
 fn is_ref_with_bytes(map: &Map) -> bool {
     matches!(map.get("data"), Some(Value::Bytes(_))) && map.contains_key("type") && map.contains_key("uri")
-}
-
-impl FromWire for Map {
-    fn type_metadata() -> TypeMetadata {
-        TypeMetadata::dict()
-    }
-
-    fn from_wire(value: Value, _: &Reading<'_>) -> Result<Self> {
-        match value {
-            Value::Map(map) => Ok(map),
-            other => Err(mismatch("a dict", &other)),
-        }
-    }
-
-    fn to_default(&self) -> Value {
-        Value::Map(self.clone())
-    }
-}
-
-impl IntoWire for Map {
-    fn type_metadata() -> TypeMetadata {
-        TypeMetadata::dict()
-    }
-
-    fn into_wire(self, _: &mut Writing<'_>) -> Result<Value> {
-        Ok(Value::Map(self))
-    }
-}
-
-impl<T: FromWire> FromWire for Vec<T> {
-    fn type_metadata() -> TypeMetadata {
-        TypeMetadata::list_of(T::type_metadata())
-    }
-
-    fn from_wire(value: Value, reading: &Reading<'_>) -> Result<Self> {
-        match value {
-            Value::List(items) => items
-                .into_iter()
-                .enumerate()
-                .map(|(i, item)| T::from_wire(item, reading).context(format!("element {i}")))
-                .collect(),
-            other => Err(mismatch("a list", &other)),
-        }
-    }
-
-    fn to_default(&self) -> Value {
-        Value::List(self.iter().map(T::to_default).collect())
-    }
-}
-
-impl<T: IntoWire> IntoWire for Vec<T> {
-    fn type_metadata() -> TypeMetadata {
-        TypeMetadata::list_of(T::type_metadata())
-    }
-
-    fn into_wire(self, writing: &mut Writing<'_>) -> Result<Value> {
-        let mut nested = writing.nested();
-        self.into_iter().map(|item| item.into_wire(&mut nested)).collect::<Result<_>>().map(Value::List)
-    }
-}
-
-impl<T: FromWire> FromWire for IndexMap<String, T>
-where
-    T: NotValue,
-{
-    fn type_metadata() -> TypeMetadata {
-        TypeMetadata::dict_of(TypeMetadata::str(), T::type_metadata())
-    }
-
-    fn from_wire(value: Value, reading: &Reading<'_>) -> Result<Self> {
-        match value {
-            Value::Map(map) => map
-                .into_iter()
-                .map(|(key, item)| {
-                    let item = T::from_wire(item, reading).context(format!("entry {key:?}"))?;
-                    Ok((key, item))
-                })
-                .collect(),
-            other => Err(mismatch("a dict", &other)),
-        }
-    }
-}
-
-impl<T: IntoWire> IntoWire for IndexMap<String, T>
-where
-    T: NotValue,
-{
-    fn type_metadata() -> TypeMetadata {
-        TypeMetadata::dict_of(TypeMetadata::str(), T::type_metadata())
-    }
-
-    fn into_wire(self, writing: &mut Writing<'_>) -> Result<Value> {
-        let mut nested = writing.nested();
-        let entries = self.into_iter().map(|(key, item)| Ok((key, item.into_wire(&mut nested)?)));
-        entries.collect::<Result<_>>().map(Value::Map)
-    }
-}
-
-/// Types that a typed map can hold; a map of [`Value`] is [`Map`], which has its own form.
-pub trait NotValue {}
-impl NotValue for super::Tensor {}
-impl NotValue for super::Image {}
-impl NotValue for String {}
-impl NotValue for f64 {}
-impl NotValue for i64 {}
-impl NotValue for bool {}
-
-impl<T: FromWire> FromWire for Option<T> {
-    fn type_metadata() -> TypeMetadata {
-        T::type_metadata().optional()
-    }
-
-    fn from_wire(value: Value, reading: &Reading<'_>) -> Result<Self> {
-        T::from_wire(value, reading).map(Some)
-    }
-
-    fn missing() -> Option<Self> {
-        Some(None)
-    }
-
-    fn to_default(&self) -> Value {
-        self.as_ref().map_or(Value::Nil, T::to_default)
-    }
-
-    fn as_number(&self) -> Option<f64> {
-        self.as_ref().and_then(T::as_number)
-    }
-}
-
-impl<T: IntoWire> IntoWire for Option<T> {
-    fn type_metadata() -> TypeMetadata {
-        T::type_metadata().optional()
-    }
-
-    fn into_wire(self, writing: &mut Writing<'_>) -> Result<Value> {
-        self.map_or(Ok(Value::Nil), |value| value.into_wire(writing))
-    }
 }

@@ -74,7 +74,7 @@ impl Shared {
             user_id: execute.user_id,
         };
         let context = self.context(responder, cancel, identity, execute.secrets.0);
-        let fields = Fields::new(execute.fields, Reading { workspace: &self.services.workspace });
+        let fields = Fields::new(execute.fields, Reading::new(&self.services.workspace));
 
         let streaming_node = entry.metadata.is_streaming_output;
         let mut last = Emitted::default();
@@ -88,7 +88,7 @@ impl Shared {
                 Ok(())
             }
         };
-        let mut emitted = (entry.invoke)(fields, &context, &mut emit)?;
+        let mut emitted = context.settle(|| (entry.invoke)(fields, &context, &mut emit))?;
         if stream && !streaming_node {
             emit(std::mem::take(&mut emitted))?;
         } else if streaming_node {

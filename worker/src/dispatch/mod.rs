@@ -4,6 +4,7 @@ mod execute;
 mod models;
 mod providers;
 mod status;
+mod store;
 
 use std::sync::Arc;
 
@@ -12,7 +13,7 @@ use millwork_protocol::envelope::{EnvelopeError, NO_TYPE};
 use millwork_protocol::message::TypeError;
 use millwork_protocol::{Envelope, Frame, Limits, Map};
 
-use crate::context::{Identity, Services};
+use crate::context::{Finalizers, Identity, Services};
 use crate::in_flight::InFlight;
 use crate::jobs::Jobs;
 use crate::output::Output;
@@ -36,6 +37,9 @@ struct Shared {
     output: Arc<Output>,
     in_flight: Arc<InFlight>,
     pool: Pool,
+    /// For what waits for networks and disks.
+    store_pool: Pool,
+    transfers: Pool,
 }
 
 /// A request on its way: what it carries, and how it answers.
@@ -55,7 +59,8 @@ impl Dispatcher {
         in_flight: Arc<InFlight>,
         pool: Pool,
     ) -> Self {
-        Self(Arc::new(Shared { registry, services, jobs, limits, output, in_flight, pool }))
+        let (store_pool, transfers) = (Pool::new(store::THREADS), Pool::new(store::TRANSFERS));
+        Self(Arc::new(Shared { registry, services, jobs, limits, output, in_flight, pool, store_pool, transfers }))
     }
 
     /// Sends an error that belongs to no request in flight.
@@ -129,13 +134,15 @@ impl Dispatcher {
         if let Some(call) = kind.strip_prefix("provider.") {
             return self.provider(envelope.request_id, call, data);
         }
+        const STORE: [&str; 4] = ["models.list_cached", "models.download", "models.delete", "models.prepare"];
+        if let Some(kind) = STORE.into_iter().find(|known| *known == kind) {
+            return self.store(envelope.request_id, kind, data);
+        }
         let answer = match kind {
             "worker.status" => Ok(self.status()),
             "job.start" => self.job_start(data),
             "job.end" => self.job_end(data),
             "models.evict" => self.evict(data),
-            "models.list_cached" => Ok(self.cached_models()),
-            "models.download" | "models.delete" | "models.prepare" => self.model_store(kind, data),
             _ => Err(unknown(kind)),
         };
         match answer {
@@ -169,7 +176,7 @@ impl Shared {
         if cancel.is_cancelled() {
             return responder.fail(&Error::cancelled());
         }
-        let outcome = panics::contain(|| work(&responder));
+        let outcome = panics::contain(|| work(&responder)).unwrap_or_else(|panic| Err(panic.into_error()));
         let is_wedged = self.services.gpu.wedged();
         if is_wedged {
             // What takes time comes first: what the host sends once it has heard of this finds nobody here.
@@ -177,13 +184,12 @@ impl Shared {
             crate::system::kill_descendants();
         }
         match outcome {
-            Ok(Ok(data)) => responder.finish(&data),
-            Ok(Err(error)) => responder.fail(&error),
-            Err(panic) => {
-                tracing::error!(panic = responder.voice().blot(&panic.message), "a node panicked");
-                responder.fail(
-                    &Error::new(ErrorKind::Panic, format!("panicked: {}", panic.message)).traceback(panic.backtrace),
-                );
+            Ok(data) => responder.finish(&data),
+            Err(error) => {
+                if error.kind() == &ErrorKind::Panic {
+                    tracing::error!(panic = responder.voice().blot(error.message()), "a node panicked");
+                }
+                responder.fail(&error);
             }
         }
         if is_wedged {
@@ -215,6 +221,7 @@ impl Shared {
             cancel,
             interim: Box::new(responder.interim_voice()),
             services: Arc::clone(&self.services),
+            finalizers: Finalizers::default(),
         }
     }
 }

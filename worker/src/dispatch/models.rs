@@ -1,9 +1,7 @@
-//! `job.*` and `models.*`: what is kept in memory for whom, and models on disk.
+//! `job.*` and `models.evict`: what is kept in memory for whom. Models on disk are in `store`.
 
-use millwork_protocol::message::{
-    EvictResult, JobEnd, JobEnded, JobStart, JobStarted, ModelDelete, ModelDownload, ModelEvict, ModelPrepare,
-};
-use millwork_protocol::{Map, Value, map};
+use millwork_protocol::Map;
+use millwork_protocol::message::{EvictResult, JobEnd, JobEnded, JobStart, JobStarted, ModelEvict};
 
 use super::{Dispatcher, wrong};
 use crate::models::EvictScope;
@@ -39,33 +37,5 @@ impl Dispatcher {
         let evicted = self.0.services.models.evict(&scope);
         let freed_vram_gb = Some(evicted.freed_bytes as f64 / GIB);
         Ok(EvictResult { evicted: evicted.names, freed_vram_gb, ..EvictResult::default() }.into_map())
-    }
-
-    pub(super) fn cached_models(&self) -> Map {
-        let models: Vec<Value> = self.0.registry.providers().flat_map(|p| p.cached_models()).map(Value::Map).collect();
-        map! { "models" => Value::List(models) }
-    }
-
-    /// This worker keeps no store of downloaded models; what it cannot do it names.
-    pub(super) fn model_store(&self, kind: &str, data: Map) -> Result<Map> {
-        match kind {
-            "models.delete" => {
-                ModelDelete::from_map(data).map_err(wrong)?;
-                Ok(map! { "deleted" => false })
-            }
-            "models.download" => {
-                let download = ModelDownload::from_map(data).map_err(wrong)?;
-                let text = format!("cannot download {}: this worker has no model store", download.repo_id);
-                Err(Error::unavailable(text).permanent())
-            }
-            _ => {
-                let prepare = ModelPrepare::from_map(data).map_err(wrong)?;
-                Err(Error::unavailable(format!(
-                    "Unknown model backend: {}; worker.status lists the ones there are under model_prepare_backends",
-                    prepare.backend
-                ))
-                .permanent())
-            }
-        }
     }
 }

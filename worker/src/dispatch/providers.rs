@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use indexmap::IndexMap;
 use millwork_protocol::message::BlobTransfer;
-use millwork_protocol::{Frame, Map, Value, map};
+use millwork_protocol::{Map, Value, map};
 use tracing::info_span;
 
 use super::{Dispatcher, Shared};
@@ -15,6 +15,7 @@ use crate::{CancelToken, Error, ErrorKind, Result};
 
 /// The calls that the protocol knows.
 const CALLS: &[&str] = &[
+    "list",
     "models",
     "generate",
     "stream",
@@ -32,14 +33,6 @@ const CALLS: &[&str] = &[
 
 impl Dispatcher {
     pub(super) fn provider(&self, request_id: Option<&str>, call: &str, data: Map) {
-        if call == "list" {
-            let providers: Vec<Value> = self.0.registry.providers().map(|p| Value::Map(info(p))).collect();
-            return self.0.output.send(Frame::message(
-                "result",
-                request_id,
-                &map! { "providers" => Value::List(providers) },
-            ));
-        }
         if !CALLS.contains(&call) {
             let text = format!("Unknown provider message type: provider.{call}");
             return self.refuse(request_id, &Error::new(ErrorKind::UnknownMessage, text));
@@ -71,6 +64,10 @@ fn info(provider: &dyn crate::Provider) -> Map {
 
 impl Shared {
     fn call(&self, kind: &str, mut data: Map, cancel: CancelToken, responder: &Responder) -> Result<Map> {
+        if kind == "list" {
+            let providers = self.registry.providers().map(|provider| Value::Map(info(provider)));
+            return Ok(map! { "providers" => Value::List(providers.collect()) });
+        }
         let id = data.shift_remove("provider").and_then(|id| id.as_str().map(str::to_owned));
         let id = id.ok_or_else(|| {
             Error::invalid(format!("provider.{kind} needs `provider`: the id of one from provider.list"))
@@ -86,7 +83,8 @@ impl Shared {
         let context = self.context(responder, cancel, Identity::default(), secrets);
         if kind == "models" {
             let model_type = data.get("model_type").and_then(Value::as_str).unwrap_or_default();
-            let models = provider.models(model_type, &context)?.into_iter().map(Value::Map).collect();
+            let models =
+                context.settle(|| provider.models(model_type, &context))?.into_iter().map(Value::Map).collect();
             return Ok(map! { "models" => Value::List(models) });
         }
         let mut chunk = |data: Map| {
@@ -96,7 +94,8 @@ impl Shared {
         let is_chunked = data
             .shift_remove("blob_transfer")
             .is_some_and(|how| how.as_str() == Some(BlobTransfer::ChunkedV1.as_str()));
-        let mut answer = provider.call(Call { kind, data, context: &context }, &mut chunk)?.0;
+        let call = Call { kind, data, context: &context };
+        let mut answer = context.settle(|| provider.call(call, &mut chunk))?.0;
         if let (true, Some(Value::Map(blobs))) = (is_chunked, answer.get_mut("blobs")) {
             let blobs = std::mem::take(blobs).into_iter();
             let blobs = blobs.filter_map(|(name, blob)| Some((name, blob.into_bytes()?))).collect();

@@ -19,7 +19,7 @@ impl Dispatcher {
             "max_frame_size" => shared.limits.max_frame,
             "comfy" => disabled(),
             "blender" => disabled(),
-            "model_prepare_backends" => Vec::<String>::new(),
+            "model_prepare_backends" => shared.registry.store().map(crate::ModelStore::backends).unwrap_or_default(),
             "extensions" => map! {
                 "millwork" => env!("CARGO_PKG_VERSION"),
                 "pid" => std::process::id(),
@@ -28,6 +28,8 @@ impl Dispatcher {
                 "queued" => shared.pool.queued(),
                 "jobs" => shared.jobs.len(),
                 "error_kinds" => true,
+                // Which of several workers is asked to download.
+                "model_store" => shared.registry.store().is_some(),
                 "idempotent_nodes" => shared.registry.idempotent_nodes().to_vec(),
                 "blob_transfer" => vec!["chunked-v1"],
                 "gpu" => shared.services.gpu.peek().to_map(),

@@ -16,6 +16,7 @@ mod faults;
 mod info;
 mod job;
 mod pipelines;
+mod reflect;
 mod service;
 mod shader;
 #[cfg(test)]
@@ -29,7 +30,7 @@ pub use device::GRACE;
 pub use error::GpuError;
 pub use info::{GpuInfo, GpuLimits, GpuState};
 pub use job::{Bind, Buffer, Job, Kernel, Step};
-pub use shader::{Access, Binding, EntryPoint, Location, MAX_SOURCE, Shader, ShaderError};
+pub use shader::{Access, Binding, EntryPoint, Holds, Location, MAX_SOURCE, Member, Scalar, Shader, ShaderError};
 
 use service::Service;
 

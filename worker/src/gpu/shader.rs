@@ -6,9 +6,13 @@ use wgpu::naga;
 use wgpu::naga::valid::{Capabilities, ValidationFlags, Validator};
 
 use super::error::GpuError;
+use super::reflect;
 
 /// Longest WGSL source that is taken, in bytes.
 pub const MAX_SOURCE: usize = 64 * 1024;
+
+/// Workgroup memory of one variable, in bytes. Drivers are not asked for more: some of them end the process.
+const MOST_SHARED: u32 = 1 << 18;
 
 /// Stack for the compiler. It descends once per operator of a long expression, and the source may come from anywhere.
 pub(super) const COMPILER_STACK: usize = 64 << 20;
@@ -107,6 +111,55 @@ pub struct Binding {
     pub name: String,
     /// How the shader reaches it.
     pub access: Access,
+    /// What it holds.
+    pub holds: Holds,
+}
+
+/// What a buffer of a shader holds.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Holds {
+    /// `array<T>` of as many elements as the buffer has room for, or of a fixed number.
+    Elements {
+        /// `f32`, `vec4<u32>`, ….
+        element: String,
+        /// From one element to the next, bytes.
+        stride: u32,
+    },
+    /// A struct of scalars and vectors.
+    Struct {
+        /// Bytes of all of it.
+        size: u32,
+        /// In the order of the declaration.
+        members: Vec<Member>,
+    },
+    /// Anything else.
+    Other,
+}
+
+/// One member of a uniform struct.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Member {
+    /// Its name.
+    pub name: String,
+    /// Where it begins, bytes.
+    pub offset: u32,
+    /// What each component is.
+    pub scalar: Scalar,
+    /// Components: 1 to 4.
+    pub components: u8,
+}
+
+/// A number of 32 bits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Scalar {
+    /// `f32`.
+    F32,
+    /// `i32`.
+    I32,
+    /// `u32`.
+    U32,
 }
 
 /// How a shader reaches a buffer.
@@ -180,6 +233,15 @@ fn compile(source: &str) -> Result<Shader, ShaderError> {
         },
     )?;
 
+    let shared = module.global_variables.iter().filter(|(_, variable)| variable.space == naga::AddressSpace::WorkGroup);
+    for (handle, variable) in shared {
+        let bytes = module.types[variable.ty].inner.size(module.to_ctx());
+        if bytes > MOST_SHARED {
+            let span = module.global_variables.get_span(handle).location(source);
+            let text = format!("{bytes} bytes of workgroup memory; no device has more than {MOST_SHARED}");
+            return Err(ShaderError::at(text, source, span.offset as usize, span.length as usize));
+        }
+    }
     let mut entry_points = Vec::new();
     for (i, entry) in module.entry_points.iter().enumerate() {
         if entry.stage != naga::ShaderStage::Compute {
@@ -208,7 +270,8 @@ fn compile(source: &str) -> Result<Shader, ShaderError> {
                 naga::AddressSpace::Storage { .. } => Access::Read,
                 _ => return Err(refuse("is a texture or sampler; only buffers can be bound")),
             };
-            bindings.push(Binding { index: place.binding, name, access });
+            let holds = reflect::holds(&module, variable.ty);
+            bindings.push(Binding { index: place.binding, name, access, holds });
         }
         bindings.sort_by_key(|binding| binding.index);
         entry_points.push(EntryPoint { name: entry.name.clone(), workgroup_size: entry.workgroup_size, bindings });

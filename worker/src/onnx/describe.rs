@@ -8,7 +8,7 @@ use super::external::{self, ExternalFile};
 use super::info::{Dim, ModelInfo, OperatorCount, ValueInfo};
 use super::source::Source;
 use super::supported::{STANDARD, Supported, domain_of};
-use super::{value, walk};
+use super::{branch, value, walk};
 
 /// What is known of a model before tract sees it.
 #[derive(Debug)]
@@ -16,6 +16,8 @@ pub(super) struct Described {
     pub(super) info: ModelInfo,
     external: Result<Vec<ExternalFile>, OnnxError>,
     flaw: Option<String>,
+    /// Inputs that decide between branches.
+    pub(super) deciding: Vec<String>,
 }
 
 pub(super) fn describe(source: &Source, proto: &ModelProto) -> Result<Described, OnnxError> {
@@ -39,7 +41,12 @@ pub(super) fn describe(source: &Source, proto: &ModelProto) -> Result<Described,
         parameters,
         parameter_bytes,
     };
-    Ok(Described { info, external: external::check(source, graph), flaw: flaw(graph) })
+    Ok(Described {
+        info,
+        external: external::check(source, graph),
+        flaw: flaw(graph),
+        deciding: branch::deciding(graph),
+    })
 }
 
 impl Described {

@@ -31,7 +31,9 @@ pub(super) fn check(source: &Source, graph: &GraphProto) -> Result<Vec<ExternalF
             return;
         }
         let location = entry(tensor, "location").unwrap_or_default();
-        match locate(source.folder(), location).and_then(|path| Ok((FileState::of(&path).map_err(text)?, path))) {
+        match locate(source.folder().as_deref(), location)
+            .and_then(|path| Ok((FileState::of(&path).map_err(text)?, path)))
+        {
             Ok((state, path)) => match fits(tensor, state) {
                 Ok(()) => drop(files.insert(path, state)),
                 Err(reason) => problem = Some((tensor.name.clone(), location.to_owned(), reason)),
@@ -66,6 +68,29 @@ fn locate(folder: Option<&Path>, location: &str) -> Result<PathBuf, String> {
         return Err("the file is a link that leads out of the model's folder".into());
     }
     Ok(path)
+}
+
+/// In the hub's cache every file of `<repository>/snapshots/<revision>` is a link to `<repository>/blobs/<digest>`: gives
+/// `blobs` for a model that is such a link.
+pub(super) fn blobs(model: &Path) -> Option<PathBuf> {
+    let blob = model.is_symlink().then(|| model.canonicalize().ok())??;
+    let blobs = blob.parent().filter(|folder| folder.file_name().is_some_and(|name| name == "blobs"))?;
+    let snapshots = blobs.parent()?.join("snapshots");
+    model.parent()?.canonicalize().ok()?.starts_with(snapshots).then(|| blobs.to_owned())
+}
+
+/// Makes the places of weights those of the files in `blobs` that the names beside the model lead to.
+pub(super) fn follow(model: &Path, blobs: &Path, graph: &mut GraphProto) {
+    let folder = model.parent().unwrap_or(Path::new(""));
+    walk::tensors_mut(graph, &mut |tensor| {
+        for entry in tensor.external_data.iter_mut().filter(|entry| entry.key == "location") {
+            let target = folder.join(&entry.value).canonicalize().ok();
+            let name = target.as_deref().and_then(|path| path.strip_prefix(blobs).ok()?.to_str());
+            if let Some(name) = name {
+                entry.value = name.to_owned();
+            }
+        }
+    });
 }
 
 fn fits(tensor: &TensorProto, state: FileState) -> Result<(), String> {

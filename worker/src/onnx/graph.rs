@@ -24,7 +24,8 @@ pub(super) fn parse(source: &Source, proto: &ModelProto) -> Result<Loaded<Graph>
         .with_ignore_value_info(true);
     // Read, not mapped: see `Source::read`.
     framework.provider = Arc::new(FopenDataResolver);
-    let folder = source.folder().and_then(|folder| folder.to_str());
+    let folder = source.folder();
+    let folder = folder.as_deref().and_then(|folder| folder.to_str());
     let parsed = contain("loading", || {
         let ParseResult { model, unresolved_inputs, .. } = framework.parse(proto, folder)?;
         match unresolved_inputs.first() {

@@ -11,14 +11,21 @@ use super::info::{Dim, ModelInfo, ValueInfo};
 use super::value;
 use crate::convert::Tensor;
 
-/// Names, types and shapes, symbols that occur twice included.
-pub(super) fn check(info: &ModelInfo, inputs: &IndexMap<String, Tensor>) -> Result<(), OnnxError> {
+/// Names, types and shapes, symbols that occur twice included. What is constant need not be given.
+pub(super) fn check(
+    info: &ModelInfo,
+    inputs: &IndexMap<String, Tensor>,
+    constants: &IndexMap<String, Tensor>,
+) -> Result<(), OnnxError> {
     let wrong = |reason: String| OnnxError::Input { model: info.name.clone(), reason };
     if let Some(unknown) = inputs.keys().find(|name| info.inputs.iter().all(|input| input.name != **name)) {
         return Err(wrong(format!("it has no input {unknown:?}; its inputs are {}", described(&info.inputs))));
     }
     let mut symbols: HashMap<&str, (usize, &str)> = HashMap::new();
     for input in &info.inputs {
+        if constants.contains_key(&input.name) {
+            continue;
+        }
         let Some(tensor) = inputs.get(&input.name) else {
             return Err(wrong(format!("input {:?} ({input}) is missing", input.name)));
         };

@@ -5,17 +5,22 @@
 //!   input shapes that is asked for.
 //! - A run cannot be interrupted: tract has no way to stop inside a plan. A caller that must stop ends the process.
 
+mod branch;
 mod bytes_of;
 mod contain;
 mod describe;
 mod error;
 mod external;
+mod extremes;
 mod graph;
 mod info;
 mod inputs;
+mod lengths;
+mod names;
 mod plan;
 mod power;
 mod source;
+mod step;
 mod supported;
 mod value;
 mod walk;
@@ -23,6 +28,7 @@ mod walk;
 #[cfg(test)]
 mod tests;
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 use std::sync::Arc;
 
@@ -30,12 +36,13 @@ use indexmap::IndexMap;
 use parking_lot::Mutex;
 use tract_linalg::multithread::{Executor, multithread_tract_scope};
 
-use crate::convert::Tensor;
+use crate::convert::{DType, Tensor};
 use crate::models::{CacheUser, Loaded, ModelCache, Pinned};
 
 pub use error::OnnxError;
 pub use info::{Dim, ModelInfo, OperatorCount, ValueInfo};
-pub use source::Source;
+pub use source::{FileVersion, Source};
+pub use step::Carry;
 pub use supported::UnsupportedOperator;
 
 use contain::contain;
@@ -45,6 +52,9 @@ use plan::{Attempt, Shapes};
 
 /// More threads than this never help one plan.
 const MOST_THREADS: usize = 64;
+
+/// An input of more integers than this is data: it says nothing of shapes.
+const MOST_INTEGERS: usize = 64;
 
 /// The ONNX service: loads models into the cache that it is given. Cheap to clone.
 #[derive(Debug, Clone)]
@@ -83,8 +93,10 @@ impl Onnx {
             let described = describe::describe(&source, &proto)?;
             described.refuse()?;
             let name = described.info.name.clone();
-            // The weights are decoded, so keep them: the first plan is made from them.
-            self.cache.get_or_load(&key.full, user, || graph::parse(&source, &proto))?;
+            // The weights are decoded, so keep them: the first plan is made from them. Not so where a branch is still to be chosen.
+            if described.deciding.is_empty() {
+                self.cache.get_or_load(&key.full, user, || graph::parse(&source, &proto))?;
+            }
             Ok::<_, OnnxError>(Loaded { name, bytes: described.cost(), value: described })
         };
         let mut described = self.cache.get_or_load(&key.full, user, describe)?;
@@ -93,9 +105,21 @@ impl Onnx {
             described = self.cache.get_or_load(&key.full, user, describe)?;
         }
         // An older state of the same file is of no use any more.
-        self.cache.forget(|other| other.starts_with(&key.file) && !other.starts_with(&key.full));
+        if !source.is_version() {
+            self.cache.forget(|other| other.starts_with(&key.file) && !other.starts_with(&key.full));
+        }
         let (onnx, user) = (self.clone(), user.clone());
-        Ok(Model { onnx, source, key: key.full, described, user, threads: self.threads, per_shape: false })
+        Ok(Model {
+            onnx,
+            source,
+            key: key.full,
+            described,
+            user,
+            threads: self.threads,
+            per_shape: false,
+            constants: IndexMap::new(),
+            declared: IndexMap::new(),
+        })
     }
 
     fn executor(&self, threads: usize) -> Result<Executor, OnnxError> {
@@ -123,6 +147,10 @@ pub struct Model {
     user: CacheUser,
     threads: usize,
     per_shape: bool,
+    /// Inputs that are not given with each run.
+    constants: IndexMap<String, Tensor>,
+    /// Shapes of inputs, in place of what the file says.
+    declared: IndexMap<String, Vec<Dim>>,
 }
 
 impl Model {
@@ -144,13 +172,27 @@ impl Model {
         self
     }
 
+    /// Fixes an input for good: its plans are made for this value, and runs are not given it any more. What hangs on it, such as
+    /// the branch of a decoder that has two, is decided then.
+    pub fn with_constant(mut self, input: &str, value: Tensor) -> Self {
+        self.constants.insert(input.to_owned(), value);
+        self
+    }
+
+    /// Takes the shape of an input to be this, in place of what the file says of it: some say too little, or what is not so. A symbol
+    /// may be a sum, `past + new`. Plans that are made for more than one size are made for these; a run with others fails.
+    pub fn with_shape(mut self, input: &str, shape: Vec<Dim>) -> Self {
+        self.declared.insert(input.to_owned(), shape);
+        self
+    }
+
     /// Makes the plan for these inputs, if the cache has none.
     ///
     /// # Errors
     /// As [`run`](Self::run).
     pub fn prepare(&self, inputs: &IndexMap<String, Tensor>) -> Result<(), OnnxError> {
-        inputs::check(&self.described.info, inputs)?;
-        let shapes = Shapes::of(&self.described.info, inputs);
+        inputs::check(&self.described.info, inputs, &self.constants)?;
+        let shapes = Shapes::of(&self.described.info, &self.without_constants(inputs));
         self.plan(&shapes).map(|_| ())
     }
 
@@ -160,26 +202,62 @@ impl Model {
     /// [`OnnxError::Input`] names the input that is missing, unknown, or of the wrong type or shape;
     /// [`OnnxError::Plan`] when tract cannot prepare the model for these shapes; [`OnnxError::Run`].
     pub fn run(&self, inputs: &IndexMap<String, Tensor>) -> Result<IndexMap<String, Tensor>, OnnxError> {
-        let info = &self.described.info;
-        inputs::check(info, inputs)?;
-        let given = inputs::in_order(info, inputs)?;
-        let shapes = Shapes::of(info, inputs);
-        let executor = self.onnx.executor(self.threads)?;
-        let run = |plan: &Attempt| multithread_tract_scope(executor.clone(), || plan.run(info, given.clone()));
+        inputs::check(&self.described.info, inputs, &self.constants)?;
+        match self.run_checked(inputs) {
+            Err(error @ OnnxError::Plan { .. }) => match self.with_integers_of(inputs) {
+                Some(fixed) => fixed.run_checked(inputs).map_err(|_| error),
+                None => Err(error),
+            },
+            done => done,
+        }
+    }
 
-        let plan = self.plan(&shapes)?;
-        let outputs = match run(&plan) {
-            // Some symbolic plans come apart only when real sizes flow through them.
-            Err(_) if plan.is_symbolic() => run(&*self.concrete(&shapes)?)?,
-            done => done?,
-        };
+    /// What tract cannot plan for any axes, sizes and the like it often can for those that are given.
+    fn with_integers_of(&self, inputs: &IndexMap<String, Tensor>) -> Option<Self> {
+        let is_new = |name: &str| !self.constants.contains_key(name);
+        let small = inputs.iter().filter(|(name, tensor)| {
+            let is_small = tensor.len() <= MOST_INTEGERS;
+            is_new(name) && is_small && matches!(tensor.dtype, DType::I32 | DType::I64 | DType::Bool)
+        });
+        let fixed = small.fold(self.clone(), |model, (name, tensor)| model.with_constant(name, tensor.clone()));
+        (fixed.constants.len() > self.constants.len()).then_some(fixed)
+    }
+
+    fn without_constants<'a>(&self, inputs: &'a IndexMap<String, Tensor>) -> Cow<'a, IndexMap<String, Tensor>> {
+        if self.constants.is_empty() {
+            return Cow::Borrowed(inputs);
+        }
+        let open = inputs.iter().filter(|(name, _)| !self.constants.contains_key(*name));
+        Cow::Owned(open.map(|(name, tensor)| (name.clone(), tensor.clone())).collect())
+    }
+
+    fn run_checked(&self, inputs: &IndexMap<String, Tensor>) -> Result<IndexMap<String, Tensor>, OnnxError> {
+        let info = &self.described.info;
+        let inputs = self.without_constants(inputs);
+        let given = inputs::in_order(info, &inputs)?;
+        let shapes = Shapes::of(info, &inputs);
+        let executor = self.onnx.executor(self.threads)?;
+        let outputs =
+            self.run_plan(&shapes, |plan| multithread_tract_scope(executor.clone(), || plan.run(info, given.clone())))?;
         let names = info.outputs.iter().map(|output| output.name.clone());
         Ok(names.zip(outputs).collect())
     }
 
+    fn run_plan<T>(&self, shapes: &Shapes, run: impl Fn(&Attempt) -> Result<T, OnnxError>) -> Result<T, OnnxError> {
+        let plan = self.plan(shapes)?;
+        match run(&plan) {
+            // Some symbolic plans come apart only when real sizes flow through them.
+            Err(error) if plan.is_symbolic() => {
+                tracing::debug!(%error, %shapes, "the plan for any size does not run for these");
+                run(&*self.concrete(shapes)?)
+            }
+            done => done,
+        }
+    }
+
     fn plan(&self, shapes: &Shapes) -> Result<Pinned<Attempt>, OnnxError> {
         if shapes.needs_symbols() && !self.per_shape {
-            let symbolic = self.attempt(&format!("{}#symbolic", self.key), None)?;
+            let symbolic = self.attempt("symbolic", None)?;
             if symbolic.worked() {
                 return Ok(symbolic);
             }
@@ -188,18 +266,36 @@ impl Model {
     }
 
     fn concrete(&self, shapes: &Shapes) -> Result<Pinned<Attempt>, OnnxError> {
-        let attempt = self.attempt(&format!("{}#{shapes}", self.key), Some(shapes))?;
+        let attempt = self.attempt(&shapes.to_string(), Some(shapes))?;
         attempt.outcome()?;
         Ok(attempt)
     }
 
     /// Failures are cached too: a symbolic plan that tract cannot make is tried once, not before every run.
-    fn attempt(&self, key: &str, shapes: Option<&Shapes>) -> Result<Pinned<Attempt>, OnnxError> {
+    fn attempt(&self, what: &str, shapes: Option<&Shapes>) -> Result<Pinned<Attempt>, OnnxError> {
         let Onnx { cache, .. } = &self.onnx;
-        cache.get_or_load(key, &self.user, || {
-            let graph: Pinned<Graph> =
-                cache.get_or_load(&self.key, &self.user, || graph::parse(&self.source, &self.source.read()?))?;
-            Ok(plan::attempt(&self.described.info, &graph, shapes))
+        let constants = self.constants.iter().map(|(name, value)| format!("{name}={:02x?}, ", &*value.data));
+        let declared = self.declared.iter().filter(|_| shapes.is_none()).map(|(name, dims)| {
+            let dims = dims.iter().map(ToString::to_string).collect::<Vec<String>>();
+            format!(" {name}: {}", dims.join("x"))
+        });
+        let key = format!("{}#{}{what}{}", self.key, constants.collect::<String>(), declared.collect::<String>());
+        cache.get_or_load(&key, &self.user, || {
+            let graph = self.graph()?;
+            Ok(plan::attempt(&self.described.info, &graph, shapes, &self.constants, &self.declared))
+        })
+    }
+
+    /// The weights and the operators, of branches only the one that is chosen.
+    fn graph(&self) -> Result<Pinned<Graph>, OnnxError> {
+        let deciding = self.constants.iter().filter(|(name, _)| self.described.deciding.contains(name));
+        let chosen: String = deciding.map(|(name, value)| format!("?{name}={:02x?}", &*value.data)).collect();
+        self.onnx.cache.get_or_load(&format!("{}{chosen}", self.key), &self.user, || {
+            let mut proto = self.source.read()?;
+            if let Some(graph) = proto.graph.as_mut().filter(|_| !chosen.is_empty()) {
+                branch::decide(graph, &self.constants);
+            }
+            graph::parse(&self.source, &proto)
         })
     }
 }

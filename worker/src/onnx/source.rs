@@ -11,6 +11,7 @@ use tract_onnx::prelude::Framework;
 
 use super::contain::contain;
 use super::error::OnnxError;
+use super::{external, names};
 use crate::workspace::open_file;
 
 /// A model file, or the bytes of one.
@@ -26,6 +27,15 @@ pub enum Source {
         /// The contents of an .onnx file.
         data: Bytes,
     },
+    /// A file as it was when [`Source::version`] looked: what the cache has of it is used also after the file has changed.
+    Version(FileVersion),
+}
+
+/// A model file as it was at some time.
+#[derive(Debug, Clone)]
+pub struct FileVersion {
+    path: PathBuf,
+    state: FileState,
 }
 
 /// The cache's keys of a model start with `file`, and with `full` as long as its contents are the same.
@@ -35,38 +45,65 @@ pub(super) struct SourceKey {
 }
 
 impl Source {
+    /// A file as it is now.
+    ///
+    /// # Errors
+    /// [`OnnxError::Read`].
+    pub fn version(path: impl Into<PathBuf>) -> Result<Self, OnnxError> {
+        let file = Source::File(path.into());
+        let found =
+            file.file().unwrap_or(Path::new("")).canonicalize().and_then(|path| Ok((FileState::of(&path)?, path)));
+        let (state, path) = found.map_err(|error| file.unreadable(&error))?;
+        Ok(Source::Version(FileVersion { path, state }))
+    }
+
     /// A model in memory, called `name` in messages.
     pub fn bytes(name: impl Into<String>, data: impl Into<Bytes>) -> Self {
         Source::Bytes { name: name.into(), data: data.into() }
     }
 
-    /// The file name, or what the caller calls the bytes.
-    pub fn name(&self) -> String {
+    /// The file, where it is one.
+    fn file(&self) -> Option<&Path> {
         match self {
-            Source::File(path) => match path.file_name() {
-                Some(name) => name.to_string_lossy().into_owned(),
-                None => path.display().to_string(),
-            },
-            Source::Bytes { name, .. } => name.clone(),
-        }
-    }
-
-    /// The folder that external data must lie in.
-    pub(super) fn folder(&self) -> Option<&Path> {
-        match self {
-            Source::File(path) => path.parent(),
+            Source::File(path) | Source::Version(FileVersion { path, .. }) => Some(path),
             Source::Bytes { .. } => None,
         }
     }
 
+    /// The file name, or what the caller calls the bytes.
+    pub fn name(&self) -> String {
+        match self {
+            Source::Bytes { name, .. } => name.clone(),
+            Source::File(path) | Source::Version(FileVersion { path, .. }) => match path.file_name() {
+                Some(name) => name.to_string_lossy().into_owned(),
+                None => path.display().to_string(),
+            },
+        }
+    }
+
+    /// The folder that external data must lie in.
+    pub(super) fn folder(&self) -> Option<PathBuf> {
+        let file = self.file()?;
+        external::blobs(file).or_else(|| file.parent().map(Path::to_owned))
+    }
+
+    /// Whether it stays what it is when the file changes.
+    pub(super) fn is_version(&self) -> bool {
+        matches!(self, Source::Version(_))
+    }
+
     pub(super) fn key(&self) -> Result<SourceKey, OnnxError> {
+        let of_file = |path: &Path, state: FileState| {
+            let file = format!("onnx:{}@", path.display());
+            SourceKey { full: format!("{file}{}-{}", state.bytes, state.modified), file }
+        };
         match self {
             Source::File(path) => {
                 let path = path.canonicalize().map_err(|error| self.unreadable(&error))?;
-                let file = format!("onnx:{}@", path.display());
                 let state = FileState::of(&path).map_err(|error| self.unreadable(&error))?;
-                Ok(SourceKey { full: format!("{file}{}-{}", state.bytes, state.modified), file })
+                Ok(of_file(&path, state))
             }
+            Source::Version(FileVersion { path, state }) => Ok(of_file(path, *state)),
             Source::Bytes { data, .. } => {
                 let hash: String = Sha256::digest(data).iter().map(|byte| format!("{byte:02x}")).collect();
                 let file = format!("onnx:sha256:{hash}@");
@@ -79,24 +116,25 @@ impl Source {
     pub(super) fn read(&self) -> Result<ModelProto, OnnxError> {
         let framework = tract_onnx::onnx();
         let decoded = match self {
-            Source::File(path) => {
+            Source::File(path) | Source::Version(FileVersion { path, .. }) => {
                 let mut file = open_file(path).map_err(|error| self.unreadable(&error))?;
                 contain("decoding", || framework.proto_model_for_read(&mut file))
             }
             Source::Bytes { data, .. } => contain("decoding", || framework.proto_model_for_read(&mut &data[..])),
         };
-        let proto = decoded.map_err(|reason| self.not_onnx(&format!("it is damaged or cut short ({reason})")))?;
-        if proto.graph.is_none() {
+        let mut proto = decoded.map_err(|reason| self.not_onnx(&format!("it is damaged or cut short ({reason})")))?;
+        let Some(graph) = &mut proto.graph else {
             return Err(self.not_onnx("there is no graph in it"));
+        };
+        if let Some((file, blobs)) = self.file().and_then(|file| Some((file, external::blobs(file)?))) {
+            external::follow(file, &blobs, graph);
         }
+        names::settle(graph);
         Ok(proto)
     }
 
     fn unreadable(&self, error: &std::io::Error) -> OnnxError {
-        let model = match self {
-            Source::File(path) => path.display().to_string(),
-            Source::Bytes { name, .. } => name.clone(),
-        };
+        let model = self.file().map_or_else(|| self.name(), |path| path.display().to_string());
         OnnxError::Read { model, reason: error.to_string() }
     }
 

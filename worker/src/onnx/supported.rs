@@ -76,17 +76,28 @@ impl Supported {
 
 /// What tract 0.23.9 accepts and computes wrongly, measured with the operator tests of onnx 1.23.
 fn known_to_be_wrong(node: &NodeProto) -> Option<&'static str> {
+    let attribute = |name: &str| node.attribute.iter().find(|attribute| attribute.name == name);
     match node.op_type.as_str() {
         "RNN" | "GRU" | "LSTM" => {
-            let direction = node.attribute.iter().find(|attribute| attribute.name == "direction")?;
+            let direction = attribute("direction")?;
             (direction.s != b"forward" && !direction.s.is_empty())
                 .then_some("reverse and bidirectional layers would be computed wrongly")
         }
         "Attention" => {
-            let causal = node.attribute.iter().any(|attribute| attribute.name == "is_causal" && attribute.i != 0);
+            let is_windowed = |name: &str| attribute(name).is_some_and(|window| window.i >= 0);
+            if is_windowed("left_window_size") || is_windowed("right_window_size") {
+                return Some("the window of attention would be left out");
+            }
+            let causal = attribute("is_causal").is_some_and(|causal| causal.i != 0);
             let past = node.input.get(4).is_some_and(|input| !input.is_empty());
             (causal && past).then_some("causal attention with a past would be computed wrongly")
         }
+        "Celu" | "Swish" => attribute("alpha")
+            .is_some_and(|alpha| alpha.f != 1.0)
+            .then_some("with an alpha other than 1 it would be computed wrongly"),
+        "SpaceToDepth" => attribute("mode")
+            .is_some_and(|mode| mode.s != b"DCR" && !mode.s.is_empty())
+            .then_some("its `mode` would be left out"),
         _ => None,
     }
 }

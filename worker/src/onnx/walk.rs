@@ -23,6 +23,15 @@ pub(super) fn tensors<'a>(graph: &'a GraphProto, visit: &mut dyn FnMut(&'a Tenso
     }
 }
 
+/// As [`tensors`], to change them.
+pub(super) fn tensors_mut(graph: &mut GraphProto, visit: &mut dyn FnMut(&mut TensorProto)) {
+    graph.initializer.iter_mut().for_each(&mut *visit);
+    for attribute in graph.node.iter_mut().flat_map(|node| &mut node.attribute) {
+        attribute.t.iter_mut().chain(&mut attribute.tensors).for_each(&mut *visit);
+        attribute.g.iter_mut().chain(&mut attribute.graphs).for_each(|inner| tensors_mut(inner, visit));
+    }
+}
+
 fn subgraphs(node: &NodeProto) -> impl Iterator<Item = &GraphProto> {
     node.attribute.iter().flat_map(|attribute| attribute.g.iter().chain(&attribute.graphs))
 }

@@ -3,6 +3,7 @@
 mod health;
 mod idempotent;
 mod lives;
+mod packages;
 mod pools;
 mod random;
 mod recycling;
@@ -154,7 +155,13 @@ impl Sim {
     fn replace(&mut self, group: usize) {
         let Some(policy) = self.core.groups.get(group).map(|group| group.policy.clone()) else { return };
         let kept = vec![(group, policy, Some("its settings have changed".to_owned()))];
-        let changes = Changes { policy: self.core.policy.clone(), kept, added: Vec::new(), removed: Vec::new() };
+        let changes = Changes {
+            policy: self.core.policy.clone(),
+            kept,
+            added: Vec::new(),
+            removed: Vec::new(),
+            unloaded: Vec::new(),
+        };
         self.handle(Event::Configure(Box::new(changes)));
     }
 

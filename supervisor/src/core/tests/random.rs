@@ -228,7 +228,7 @@ impl Sim {
             _ => return,
         }
         let policy = Policy::new(&Config { health_interval_ms: 2000, health_timeout_ms: 1000, ..config() }, 1 << 20);
-        self.handle(Event::Configure(Box::new(Changes { policy, kept, added, removed })));
+        self.handle(Event::Configure(Box::new(Changes { policy, kept, added, removed, unloaded: Vec::new() })));
     }
 
     /// What only a process that lives does.

@@ -14,7 +14,7 @@ fn changes(
     removed: Vec<usize>,
 ) {
     let added = added.iter().map(policy).collect();
-    let changes = Changes { policy: Policy::new(&config(), 1 << 20), kept, added, removed };
+    let changes = Changes { policy: Policy::new(&config(), 1 << 20), kept, added, removed, unloaded: Vec::new() };
     sim.handle(Event::Configure(Box::new(changes)));
 }
 

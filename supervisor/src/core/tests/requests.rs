@@ -347,3 +347,22 @@ fn only_hosts_requests_count_as_in_flight() {
     let in_flight: Vec<_> = workers.iter().map(|row| row.get("in_flight").and_then(Value::as_i64)).collect();
     assert_eq!(in_flight, [Some(1), Some(0)]);
 }
+
+#[test]
+fn models_are_the_business_of_the_worker_with_a_store() {
+    let mut sim = Sim::ready(&[("package", 1, 1), ("stock", 1, 2)]);
+    for (worker, has_store) in [(0, false), (1, true)] {
+        let status = map! { "extensions" => map! { "model_store" => has_store } };
+        sim.core.workers[worker].known.as_mut().unwrap().status = Some(status);
+    }
+    sim.request("d", "models.download", map! { "repo_id" => "x" });
+    assert_eq!(sim.sent.last().unwrap(), "models.download d > 1");
+    // The answer of a worker that has nothing to delete does not hide what is wrong.
+    sim.request("del", "models.delete", map! { "repo_id" => "x" });
+    let id = sim.take_id(1, "models.delete");
+    sim.reply(1, "error", &id, &map! { "error" => "it is yours", "kind" => "invalid_input" });
+    assert_eq!(sim.error("del").1, "it is yours");
+    // A download may take longer than other requests.
+    sim.advance(60 * 60 * 1000);
+    assert!(sim.is_open("d"));
+}

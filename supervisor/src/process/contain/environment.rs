@@ -6,17 +6,25 @@ use std::ffi::OsString;
 use crate::config::WorkerConfig;
 
 /// What every worker is given whatever `env_allow` says: where programs are, and what Millwork's own settings are.
-const ALWAYS: [&str; 9] = [
+const ALWAYS: [&str; 10] = [
     "PATH",
     "MILLWORK_GPU",
     "MILLWORK_LOG",
     "MILLWORK_LOG_FORMAT",
     "MILLWORK_MODEL_CACHE_MIB",
+    "MILLWORK_MODELS",
     "MILLWORK_THREADS",
     "MILLWORK_WORKSPACE",
     "NODETOOL_BRIDGE_*",
     "NODETOOL_WORKER_*",
 ];
+
+/// What a stock worker is given besides: where the user's cache of the hub is, and which hub. Not the token, which is a secret.
+const HUB: [&str; 7] =
+    ["HOME", "XDG_CACHE_HOME", "HF_HOME", "HF_HUB_CACHE", "HF_ENDPOINT", "HF_HUB_OFFLINE", "HF_TOKEN_PATH"];
+
+/// The allowlist of the stock worker's namespaces: a folder of nodes, which runs in the same program, has others.
+const ALLOWLIST: &str = "NODETOOL_WORKER_NAMESPACES";
 
 /// The secrets that some worker declares: no other is given them.
 pub(crate) fn declared<'a>(specs: impl IntoIterator<Item = &'a WorkerConfig>) -> BTreeSet<String> {
@@ -32,10 +40,14 @@ pub(super) fn passed<'a>(
     all.filter(move |(name, _)| {
         // A name that is no text cannot be written into a configuration.
         let name = name.to_str().unwrap_or_default();
+        if name == ALLOWLIST && spec.package.as_ref().is_some_and(|package| package.is_folder) {
+            return false;
+        }
         if declared.contains(name) {
             return spec.secrets.iter().any(|secret| secret == name);
         }
-        let mut allowed = spec.env_allow.iter().map(String::as_str).chain(ALWAYS);
+        let hub: &[&str] = if spec.is_stock() { &HUB } else { &[] };
+        let mut allowed = spec.env_allow.iter().map(String::as_str).chain(ALWAYS).chain(hub.iter().copied());
         spec.env_allow.is_empty() || allowed.any(|pattern| matches(pattern, name))
     })
 }
@@ -76,5 +88,12 @@ mod tests {
         assert_eq!(names(&spec, &["HF_TOKEN"]), "PATH HF_HOME NODETOOL_WORKER_X");
         spec.secrets = vec!["HF_TOKEN".to_owned()];
         assert_eq!(names(&spec, &["HF_TOKEN"]), "PATH HF_HOME HF_TOKEN NODETOOL_WORKER_X");
+    }
+
+    #[test]
+    fn a_stock_worker_finds_the_hubs_cache_and_no_token() {
+        let mut spec = WorkerConfig::new("a", ["/x/millwork", "worker"]);
+        spec.env_allow = vec!["NOTHING".to_owned()];
+        assert_eq!(names(&spec, &[]), "PATH HOME HF_HOME NODETOOL_WORKER_X");
     }
 }

@@ -158,7 +158,8 @@ impl Folders {
         let program_folder = |path: &PathBuf| path.parent().map(Path::to_owned);
         let real = program.as_ref().and_then(|path| path.canonicalize().ok());
         let programs = program.iter().chain(&real).filter_map(program_folder);
-        let read = programs.chain(listed(&spec.sandbox_read)).chain([start.clone()]).collect();
+        let models = spec.model_folders().map(|folder| start.join(folder));
+        let read = programs.chain(listed(&spec.sandbox_read)).chain(models).chain([start.clone()]).collect();
         let write = workspace.into_iter().chain(listed(&spec.sandbox_write)).chain(temp.map(Path::to_owned)).collect();
         Ok(Self { read, write })
     }

@@ -128,16 +128,16 @@ fn p04_mistyped_data_is_an_error_of_its_request() {
 #[test]
 fn p04_an_oversized_frame_is_skipped_and_answered() {
     for program in Program::BOTH {
-        let mut peer = program.launch().env("NODETOOL_BRIDGE_MAX_FRAME_SIZE", "100000").start().ready();
-        let large = Request::node("test.Echo").blob("value", Bytes::from(vec![7; 150_000]));
+        let mut peer = program.launch().env("NODETOOL_BRIDGE_MAX_FRAME_SIZE", "200000").start().ready();
+        let large = Request::node("test.Echo").blob("value", Bytes::from(vec![7; 250_000]));
         let frame = Frame::message("execute", Some("large"), &large.into());
         peer.raw(&frame.to_bytes());
         let answer = peer.recv();
         let text = answer.error();
-        assert!(text.contains("100000") && text.contains(&frame.payload_len().to_string()), "{text}");
+        assert!(text.contains("200000") && text.contains(&frame.payload_len().to_string()), "{text}");
         peer.is_well();
         // The other direction: an answer that fits in no frame is an error of its request.
-        let answer = peer.execute(Request::node("test.BigBlob").field("bytes", 150_000));
+        let answer = peer.execute(Request::node("test.BigBlob").field("bytes", 250_000));
         assert_eq!(answer.error_kind(), "too_large");
         peer.is_well();
     }

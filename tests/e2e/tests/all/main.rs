@@ -17,6 +17,7 @@ mod load_errors;
 mod logs;
 mod looking;
 mod operations;
+mod packages;
 mod stdout;
 mod stock;
 mod supervision;

@@ -1,7 +1,0 @@
-//! The stock worker as a program of its own.
-
-use std::process::ExitCode;
-
-fn main() -> ExitCode {
-    millwork_nodes::main("millwork-worker", std::env::args_os().skip(1))
-}
