@@ -12,6 +12,8 @@ use crate::onnx_file;
 
 const PAST: &str = "past_key_values.";
 const PRESENT: &str = "present.";
+/// `[batch, tokens, vocabulary]`: only those behind the last token are ever wanted.
+const LOGITS: &str = "logits";
 const BRANCH: &str = "use_cache_branch";
 /// What Optimum and others call the inputs that are no cache.
 const KNOWN: [&str; 5] = ["input_ids", "attention_mask", "position_ids", "cache_position", "num_logits_to_keep"];
@@ -101,7 +103,7 @@ impl Graph {
                 return Err(refuse(format!("it wants an input {:?}, which language models do not have", input.name)));
             }
         }
-        if info.outputs.iter().all(|output| output.name != "logits") {
+        if info.outputs.iter().all(|output| output.name != LOGITS) {
             return Err(refuse(
                 "it has no output `logits`: it was exported for another task than text generation".into(),
             ));
@@ -111,6 +113,7 @@ impl Graph {
             return Err(refuse(format!("it takes {name:?} and has no output for it")));
         }
         let single = with_shapes(&model, Dim::Fixed(1));
+        let model = model.with_last(LOGITS, 1);
         Ok(Self { single, model: with_shapes(&model, Dim::Symbol("new".to_owned())), empty, links })
     }
 
@@ -157,7 +160,7 @@ impl Graph {
             inputs.insert(input.name.clone(), tensor.cast(input.dtype.unwrap_or(DType::I64))?);
         }
         let mut outputs = model.step(&inputs, carry, &self.links).map_err(|error| error.into_error())?;
-        let logits = outputs.swap_remove("logits").ok_or_else(|| Error::failed("the model gave no logits"))?;
+        let logits = outputs.swap_remove(LOGITS).ok_or_else(|| Error::failed("the model gave no logits"))?;
         last_row(&logits)
     }
 }

@@ -27,17 +27,17 @@ VERSIONS = range(1, 7)
 # What a right worker that offers everything cannot be asked: it would have to lack a capability.
 UNASKED = {"PRV-020"}
 LIMIT = 900
-# Checks of one worker that run side by side: they wait more than they compute.
-LANES = "4"
-# How a worker is asked once more on a machine that may be crowded: later options take the place of earlier ones.
-PATIENT = ("--timeout-scale", "3")
+# How a worker is asked: checks side by side wait more than they compute.
+HASTY = ("--jobs", "4")
+# How it is asked once more on a machine that may be crowded: one check after the other.
+PATIENT = ("--timeout-scale", "3", "--jobs", "1")
 # How many areas --quick adds to those of what must fail.
 OTHERS = 4
 
 
 def conformance(millwork, options, arguments):
     """The ids that fail, and those that could not be checked."""
-    command = [millwork, "conformance", "--json", "--jobs", LANES, *options, "--", sys.executable, HERE / "worker.py", *arguments]
+    command = [millwork, "conformance", "--json", *options, "--", sys.executable, HERE / "worker.py", *arguments]
     done = subprocess.run(command, capture_output=True, text=True, timeout=LIMIT)
     if done.returncode not in (0, 1):
         # No worker at all: the suite says so in words.
@@ -95,18 +95,18 @@ def main():
     options = parser.parse_intermixed_args()
 
     entries = {entry["name"]: entry for entry in tomllib.loads((HERE / "mutants.toml").read_text())["mutant"]}
-    problems = 0
+    problems = []
     if not options.names and not options.learn and entries.keys() != MUTANTS.keys():
         print("mutants.toml and the mutants differ:", *sorted(entries.keys() ^ MUTANTS.keys()))
-        problems += 1
+        problems.append("mutants.toml")
     if unknown := set(options.names) - MUTANTS.keys():
         sys.exit(f"there is no mutant {' '.join(sorted(unknown))}")
 
     skip = ["--skip", *options.skip] if options.skip else []
 
-    def right(version, *more):
+    def right(version, *how):
         failed, not_applicable, said = conformance(
-            options.millwork, [*skip, *more, "--protocol", str(version)], ["--version", str(version)]
+            options.millwork, [*skip, *how, "--protocol", str(version)], ["--version", str(version)]
         )
         if failed:
             return f"fails {' '.join(sorted(failed))}\n    {said[:2000]}"
@@ -117,10 +117,10 @@ def main():
     areas = areas_of(options.millwork)
     numbers = {name: number for number, name in enumerate(MUTANTS)}
 
-    def wrong(name, *more):
+    def wrong(name, *how):
         entry = entries.get(name, {"fails": []})
         some = quick(entry, numbers[name], areas) if options.quick else skip
-        failed, _, said = conformance(options.millwork, [*some, *more], ["--mutant", name])
+        failed, _, said = conformance(options.millwork, [*some, *how], ["--mutant", name])
         if options.learn:
             return f'\n[[mutant]]\nname = "{name}"\nfails = {json.dumps(sorted(failed))}\n# {MUTANTS[name].__doc__}\n# {said[:1500]}'
         return judge(name, entry, failed, said)
@@ -128,8 +128,8 @@ def main():
     with concurrent.futures.ThreadPoolExecutor(options.jobs) as pool:
         tasks = {}
         if not options.names and not options.learn:
-            tasks |= {f"right, version {version}": pool.submit(right, version) for version in VERSIONS}
-        tasks |= {name: pool.submit(wrong, name) for name in options.names or MUTANTS}
+            tasks |= {f"right, version {version}": pool.submit(right, version, *HASTY) for version in VERSIONS}
+        tasks |= {name: pool.submit(wrong, name, *HASTY) for name in options.names or MUTANTS}
         outcomes = {name: outcome(task.result) for name, task in tasks.items()}
     # What is wrong comes last, where it is looked for.
     for name, problem in sorted(outcomes.items(), key=lambda outcome: outcome[1] is not None):
@@ -137,11 +137,12 @@ def main():
             # What only shows on a crowded machine is the machine's: it counts if it shows again, alone.
             print(f"{name:26} once more, for: {problem}", flush=True)
             problem = outcome(lambda: right(int(name[-1]), *PATIENT) if name.startswith("right,") else wrong(name, *PATIENT))
-        problems += problem is not None
+        if problem:
+            problems.append(name)
         expected = " ".join(entries.get(name, {}).get("fails", ["nothing"]))
         print(f"{name:26} {'ok: ' + expected if problem is None else problem}", flush=True)
-    print(f"{len(tasks)} workers, {problems} problems")
-    sys.exit(problems > 0)
+    print(f"{len(tasks)} workers, {len(problems)} problems", *problems)
+    sys.exit(bool(problems))
 
 
 main()

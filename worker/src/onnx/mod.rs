@@ -17,11 +17,14 @@ mod info;
 mod inputs;
 mod lengths;
 mod names;
+mod packed;
 mod plan;
 mod power;
+mod products;
 mod source;
 mod step;
 mod supported;
+mod threads;
 mod value;
 mod walk;
 
@@ -34,7 +37,6 @@ use std::sync::Arc;
 
 use indexmap::IndexMap;
 use parking_lot::Mutex;
-use tract_linalg::multithread::{Executor, multithread_tract_scope};
 
 use crate::convert::{DType, Tensor};
 use crate::models::{CacheUser, Loaded, ModelCache, Pinned};
@@ -49,6 +51,7 @@ use contain::contain;
 use describe::Described;
 use graph::Graph;
 use plan::{Attempt, Shapes};
+use threads::Threads;
 
 /// More threads than this never help one plan.
 const MOST_THREADS: usize = 64;
@@ -61,14 +64,14 @@ const MOST_INTEGERS: usize = 64;
 pub struct Onnx {
     cache: ModelCache,
     threads: usize,
-    executors: Arc<Mutex<HashMap<usize, Executor>>>,
+    pools: Arc<Mutex<HashMap<usize, Arc<Threads>>>>,
 }
 
 impl Onnx {
     /// A service that keeps its models in `cache` and computes on `threads` threads unless a model is told otherwise.
     /// The threads are started by the first run that needs them.
     pub fn new(cache: ModelCache, threads: usize) -> Self {
-        Onnx { cache, threads: threads.clamp(1, MOST_THREADS), executors: Arc::default() }
+        Onnx { cache, threads: threads.clamp(1, MOST_THREADS), pools: Arc::default() }
     }
 
     /// What a model says about itself, and which of its operators this build lacks. It need not be loadable; nothing
@@ -119,21 +122,19 @@ impl Onnx {
             per_shape: false,
             constants: IndexMap::new(),
             declared: IndexMap::new(),
+            last: None,
         })
     }
 
-    fn executor(&self, threads: usize) -> Result<Executor, OnnxError> {
-        if threads <= 1 {
-            return Ok(Executor::SingleThread);
+    fn pool(&self, threads: usize) -> Result<Arc<Threads>, OnnxError> {
+        let mut pools = self.pools.lock();
+        if let Some(pool) = pools.get(&threads) {
+            return Ok(pool.clone());
         }
-        let mut executors = self.executors.lock();
-        if let Some(executor) = executors.get(&threads) {
-            return Ok(executor.clone());
-        }
-        let make = || Ok(Executor::multithread_with_name(threads, "onnx"));
-        let executor = contain("starting threads", make).map_err(OnnxError::threads)?;
-        executors.insert(threads, executor.clone());
-        Ok(executor)
+        let pool = contain("starting threads", || Ok(Threads::start(threads))).map_err(OnnxError::threads)?;
+        let pool = Arc::new(pool);
+        pools.insert(threads, pool.clone());
+        Ok(pool)
     }
 }
 
@@ -151,6 +152,8 @@ pub struct Model {
     constants: IndexMap<String, Tensor>,
     /// Shapes of inputs, in place of what the file says.
     declared: IndexMap<String, Vec<Dim>>,
+    /// The output of which only the last entry along an axis is wanted.
+    last: Option<(String, usize)>,
 }
 
 impl Model {
@@ -183,6 +186,13 @@ impl Model {
     /// may be a sum, `past + new`. Plans that are made for more than one size are made for these; a run with others fails.
     pub fn with_shape(mut self, input: &str, shape: Vec<Dim>) -> Self {
         self.declared.insert(input.to_owned(), shape);
+        self
+    }
+
+    /// Gives of this output only the last entry along `axis`, which keeps a length of 1, and does not compute the others where
+    /// nothing else needs them. A plan for an output or axis that there is not is an error.
+    pub fn with_last(mut self, output: &str, axis: usize) -> Self {
+        self.last = Some((output.to_owned(), axis));
         self
     }
 
@@ -236,9 +246,8 @@ impl Model {
         let inputs = self.without_constants(inputs);
         let given = inputs::in_order(info, &inputs)?;
         let shapes = Shapes::of(info, &inputs);
-        let executor = self.onnx.executor(self.threads)?;
-        let outputs =
-            self.run_plan(&shapes, |plan| multithread_tract_scope(executor.clone(), || plan.run(info, given.clone())))?;
+        let pool = self.onnx.pool(self.threads)?;
+        let outputs = self.run_plan(&shapes, |plan| pool.run(|| plan.run(info, given.clone())))?;
         let names = info.outputs.iter().map(|output| output.name.clone());
         Ok(names.zip(outputs).collect())
     }
@@ -279,10 +288,13 @@ impl Model {
             let dims = dims.iter().map(ToString::to_string).collect::<Vec<String>>();
             format!(" {name}: {}", dims.join("x"))
         });
-        let key = format!("{}#{}{what}{}", self.key, constants.collect::<String>(), declared.collect::<String>());
+        let last = self.last.iter().map(|(output, axis)| format!(" {output}: last of {axis}"));
+        let changes: String = declared.chain(last).collect();
+        let key = format!("{}#{}{what}{changes}", self.key, constants.collect::<String>());
         cache.get_or_load(&key, &self.user, || {
             let graph = self.graph()?;
-            Ok(plan::attempt(&self.described.info, &graph, shapes, &self.constants, &self.declared))
+            let last = self.last.as_ref();
+            Ok(plan::attempt(&self.described.info, &graph, shapes, &self.constants, &self.declared, last))
         })
     }
 

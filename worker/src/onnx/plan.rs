@@ -6,11 +6,11 @@ use std::sync::Arc;
 use indexmap::IndexMap;
 use tract_onnx::dim_expr::parse_onnx_dim;
 use tract_onnx::prelude::{
-    InferenceFact, InferenceModel, InferenceModelExt, IntoTensor, TValue, TVec, TractResult, TypedRunnableModel,
-    TypedSimplePlan,
+    InferenceFact, InferenceModel, InferenceModelExt, IntoTensor, SpecialOps, TValue, TVec, TractResult, TypedModel,
+    TypedRunnableModel, TypedSimplePlan,
 };
 use tract_onnx::tract_core::internal::{ToDim, bail};
-use tract_onnx::tract_core::knobs::KnobScope;
+use tract_onnx::tract_core::ops::array::Slice;
 use tract_onnx::tract_core::ops::konst::Const;
 use tract_onnx::tract_hir::infer::{DimFact, ShapeFactoid};
 
@@ -18,14 +18,9 @@ use super::contain::contain;
 use super::error::OnnxError;
 use super::graph::Graph;
 use super::info::{Dim, ModelInfo, ValueInfo};
-use super::{bytes_of, extremes, lengths, power, value};
+use super::{bytes_of, extremes, lengths, packed, power, products, value};
 use crate::convert::Tensor;
 use crate::models::Loaded;
-
-/// Convolutions gather their inputs once and not for each panel of the product, where what is gathered stays below 64 MiB: 21 %
-/// less time for ResNet-18. tract does that only up to 4 MiB, and for small kernels.
-const KNOBS: [(&str, &str); 2] =
-    [("TRACT_LAZY_IM2COL_MIN_KERNEL", "1000000"), ("TRACT_LAZY_IM2COL_MAX_EAGER_BYTES", "67108864")];
 
 /// The shapes of a run's inputs, in the model's order.
 #[derive(Debug)]
@@ -80,12 +75,10 @@ pub(super) fn attempt(
     shapes: Option<&Shapes>,
     constants: &IndexMap<String, Tensor>,
     declared: &IndexMap<String, Vec<Dim>>,
+    last: Option<&(String, usize)>,
 ) -> Loaded<Attempt> {
     let described = shapes.map_or_else(|| "of any size".into(), ToString::to_string);
-    let outcome = contain("planning", || {
-        let knobs = KnobScope::new(KNOBS.iter().map(|(name, value)| (*name, *value)))?;
-        knobs.enter(|| make(info, graph, shapes, constants, declared))
-    });
+    let outcome = contain("planning", || make(info, graph, shapes, constants, declared, last));
     let (bytes, outcome) = match outcome {
         Ok(plan) => (bytes_of::graph(plan.model()), Ok(plan)),
         Err(reason) => {
@@ -103,6 +96,7 @@ fn make(
     shapes: Option<&Shapes>,
     constants: &IndexMap<String, Tensor>,
     declared: &IndexMap<String, Vec<Dim>>,
+    last: Option<&(String, usize)>,
 ) -> TractResult<Arc<TypedRunnableModel>> {
     let mut model = graph.0.clone();
     fix(info, &mut model, constants)?;
@@ -119,11 +113,17 @@ fn make(
         };
         model.set_input_fact(i, fact)?;
     }
-    let mut model = model.into_typed()?.into_decluttered()?;
+    let mut model = model.into_typed()?;
+    if let Some((output, axis)) = last {
+        keep_last(info, &mut model, output, *axis)?;
+    }
+    model.declutter()?;
     if power::multiply_out(&mut model)? > 0 {
         model.declutter()?;
     }
+    products::replace(&mut model)?;
     model.optimize()?;
+    packed::pack_constants(&mut model)?;
     extremes::look_again(&mut model);
     lengths::mark_followers(&mut model)?;
     TypedSimplePlan::new(model)
@@ -150,6 +150,20 @@ fn declare<'a>(
         };
         model.set_input_fact(at, fact)?;
     }
+    Ok(())
+}
+
+/// Cuts an output to the last of its entries along an axis. tract then leaves out what only the others need.
+fn keep_last(info: &ModelInfo, model: &mut TypedModel, output: &str, axis: usize) -> TractResult<()> {
+    let Some(at) = info.outputs.iter().position(|one| one.name == output) else {
+        bail!("there is no output {output:?} to be cut");
+    };
+    let outlet = model.output_outlets()?[at];
+    let Some(len) = model.outlet_fact(outlet)?.shape.get(axis).cloned() else {
+        bail!("the output {output:?} has no axis {axis}");
+    };
+    let cut = model.wire_node(format!("{output}.last"), Slice::new(axis, len.clone() - 1, len), &[outlet])?;
+    model.outputs[at] = cut[0];
     Ok(())
 }
 

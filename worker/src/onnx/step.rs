@@ -5,7 +5,6 @@ use std::collections::HashMap;
 use std::fmt;
 
 use indexmap::IndexMap;
-use tract_linalg::multithread::multithread_tract_scope;
 use tract_onnx::prelude::{IntoTValue, IntoTensor, TValue, TVec};
 
 use super::contain::contain;
@@ -89,9 +88,8 @@ impl Model {
         }
         let shapes = Shapes::new(info, given.iter().map(|(name, value)| (name.clone(), value.shape().to_vec())));
         let given: TVec<TValue> = given.into_iter().map(|(_, value)| value).collect();
-        let executor = self.onnx.executor(self.threads)?;
-        let results = self
-            .run_plan(&shapes, |plan| multithread_tract_scope(executor.clone(), || plan.values(info, given.clone())))?;
+        let pool = self.onnx.pool(self.threads)?;
+        let results = self.run_plan(&shapes, |plan| pool.run(|| plan.values(info, given.clone())))?;
         let mut outputs = IndexMap::new();
         for (output, result) in info.outputs.iter().zip(results) {
             match links.get(&output.name) {

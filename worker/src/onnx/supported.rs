@@ -92,6 +92,7 @@ fn known_to_be_wrong(node: &NodeProto) -> Option<&'static str> {
             let past = node.input.get(4).is_some_and(|input| !input.is_empty());
             (causal && past).then_some("causal attention with a past would be computed wrongly")
         }
+        "BitShift" => Some("a shift by as many bits as there are, or more, would be computed wrongly"),
         "Celu" | "Swish" => attribute("alpha")
             .is_some_and(|alpha| alpha.f != 1.0)
             .then_some("with an alpha other than 1 it would be computed wrongly"),

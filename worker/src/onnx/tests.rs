@@ -83,6 +83,23 @@ fn one_symbolic_plan_serves_all_sizes_where_tract_can_make_one() {
 }
 
 #[test]
+fn of_an_output_only_the_last_entry_can_be_asked_for() {
+    let model = load("mlp.onnx");
+    for (inputs, outputs) in expected("mlp") {
+        let (name, whole) = outputs.first().unwrap();
+        let mut shape = whole.shape.clone();
+        let row = whole.data.len() / shape[0];
+        shape[0] = 1;
+        let last = Tensor::new(whole.dtype, shape, whole.data.slice(whole.data.len() - row..)).unwrap();
+        let found = model.clone().with_last(name, 0).run(&inputs).unwrap();
+        assert_close(&found, &indexmap! { name.clone() => last }, "the last of mlp");
+        let refused = |model: Model| model.run(&inputs).unwrap_err().to_string();
+        assert!(refused(model.clone().with_last("loss", 0)).contains("there is no output \"loss\""));
+        assert!(refused(model.clone().with_last(name, 5)).contains("has no axis 5"));
+    }
+}
+
+#[test]
 fn where_symbols_fail_every_shape_has_its_plan() {
     let onnx = service();
     let model = onnx.load(file("unnamed.onnx"), &CacheUser::default()).unwrap();

@@ -29,7 +29,8 @@ pub(super) const CHECKS: &[Check] = &[
         );
         w.is_well()
     }),
-    Check::new("BAD-003", |w| {
+    // With a worker of its own: one that ends a moment after the answer must not end the next check's.
+    Check::fresh("BAD-003", |w| {
         w.send_payload(vec![0x92, 1, 2]);
         let answer = w.next()?;
         let text = answer.expect_error()?;

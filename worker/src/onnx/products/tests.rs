@@ -1,0 +1,136 @@
+//! The same numbers as tract's own operators compute.
+
+use proptest::prelude::*;
+use tract_linalg::multithread::{Executor, multithread_tract_scope};
+use tract_onnx::tract_core::ops::cnn::{KernelFormat, PaddingSpec, PoolSpec};
+use tract_onnx::tract_core::ops::nn::DataFormat;
+
+use super::*;
+
+/// Numbers without any order, of a few digits: sums of them are exact in whatever order.
+fn numbers(shape: &[usize], seed: usize) -> Tensor {
+    let count: usize = shape.iter().product();
+    let number = |at: usize| (((at + seed) * 7919 % 31) as f32 - 15.0) / 8.0;
+    let numbers: Vec<f32> = (0..count).map(number).collect();
+    Tensor::from_shape(shape, &numbers).unwrap()
+}
+
+/// Runs the operator by tract and replaced, alone and on threads; `name` is what it has to be replaced by.
+fn compare(op: impl Into<Box<dyn TypedOp>>, inputs: &[Tensor], name: &str) {
+    let mut model = TypedModel::default();
+    let sources = inputs
+        .iter()
+        .enumerate()
+        .map(|(at, input)| model.add_source(format!("input{at}"), f32::fact(input.shape())).unwrap());
+    let sources: Vec<OutletId> = sources.collect();
+    let outlets = model.wire_node("op", op, &sources).unwrap();
+    model.select_output_outlets(&outlets).unwrap();
+    let run = |model: TypedModel| {
+        let inputs = inputs.iter().map(|input| input.clone().into_tvalue()).collect();
+        model.into_runnable().unwrap().run(inputs).unwrap().remove(0)
+    };
+    let expected = run(model.clone());
+    replace(&mut model).unwrap();
+    let is_there = model.nodes().iter().any(|node| node.op.name() == name);
+    assert_eq!(is_there, has_instructions(), "{model:?}");
+    let alone = multithread_tract_scope(Executor::SingleThread, || run(model.clone()));
+    assert_eq!(*alone, *expected);
+    let threads = Executor::multithread_with_name(3, "test");
+    assert_eq!(*multithread_tract_scope(threads, || run(model)), *expected);
+}
+
+fn product(einsum: &str, a: &[usize], b: &[usize]) {
+    let op = EinSum::new(einsum.parse().unwrap(), f32::datum_type());
+    if has_instructions() {
+        let facts = [f32::fact(a), f32::fact(b)];
+        let product = Product::of(&op, &[&facts[0], &facts[1]]).expect("a product");
+        assert!(product.plan(a, b).is_some(), "{einsum} of {a:?} and {b:?} is left to tract");
+    }
+    compare(op, &[numbers(a, 1), numbers(b, 2)], "Product");
+}
+
+#[test]
+fn products_are_those_of_tract() {
+    product("mk,kn->mn", &[5, 7], &[7, 9]);
+    product("km,nk->nm", &[7, 5], &[9, 7]);
+    product("amk,kn->mn", &[1, 128, 64], &[64, 96]);
+    product("mk,kn->amn", &[128, 64], &[64, 96]);
+    // Heads of attention, as exports have them.
+    product("mbk,nbk->abmn", &[33, 4, 16], &[40, 4, 16]);
+    product("abmk,kbn->mbn", &[1, 4, 33, 40], &[40, 4, 16]);
+    product("mbk,bkn->amn", &[33, 4, 16], &[4, 16, 64]);
+    // Several heads that share their keys.
+    product("bhgmk,bhgnk->bhgmn", &[2, 2, 3, 8, 16], &[2, 2, 1, 12, 16]);
+    // Terms through which no one stride leads.
+    product("makb,nbka->mn", &[8, 3, 4, 5], &[9, 5, 4, 3]);
+    // More than one axis of rows, apart from each other in the result.
+    product("mapk,kn->anmp", &[4, 3, 5, 8], &[8, 6]);
+    // Large enough for threads.
+    product("mk,kn->mn", &[130, 140], &[140, 150]);
+    product("bmk,bkn->bmn", &[8, 40, 32], &[8, 32, 48]);
+}
+
+#[test]
+fn vectors_and_nothing_stay_with_tract() {
+    let of = |einsum: &str, a: &[usize], b: &[usize]| {
+        let op = EinSum::new(einsum.parse().unwrap(), f32::datum_type());
+        Product::of(&op, &[&f32::fact(a), &f32::fact(b)])
+    };
+    assert!(of("mk,kn->mn", &[1, 64], &[64, 64]).is_none());
+    assert!(of("mk,kn->mn", &[64, 64], &[64, 1]).is_none());
+    assert!(of("mk,nk->mnk", &[64, 64], &[64, 64]).is_none());
+    let symbols = SymbolScope::default();
+    let open = f32::fact([symbols.new_with_prefix("s").to_dim(), 8.to_dim()]);
+    let op = EinSum::new("mk,kn->mn".parse().unwrap(), f32::datum_type());
+    let product = Product::of(&op, &[&open, &f32::fact([8, 8])]).expect("a length that is not known is large");
+    assert!(product.plan(&[0, 8], &[8, 8]).is_none());
+    assert!(product.plan(&[1, 8], &[8, 8]).is_some());
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 96, ..ProptestConfig::default() })]
+
+    #[test]
+    fn convolutions_are_those_of_tract(
+        (pictures, groups, from, to) in (1_usize..3, 1_usize..3, 1_usize..5, 4_usize..7),
+        kernel in prop::collection::vec(1_usize..4, 1..3),
+        (size, extra) in (1_usize..12, 0_usize..30),
+        (stride, dilation) in (1_usize..4, 1_usize..3),
+        (before, after) in (0_usize..4, 0_usize..4),
+    ) {
+        let rank = kernel.len();
+        let least = kernel.iter().map(|len| (len - 1) * dilation + 1).max().unwrap_or(1);
+        let mut input = vec![pictures, from * groups];
+        input.extend([size.max(least), size.max(least) + extra].iter().take(rank));
+        prop_assume!(from * kernel.iter().product::<usize>() >= LEAST);
+        let padding = PaddingSpec::Explicit(tvec![before; rank], tvec![after; rank]);
+        let pool_spec = PoolSpec::new(
+            DataFormat::NCHW,
+            kernel.iter().copied().collect(),
+            padding,
+            Some(tvec![dilation; rank]),
+            Some(tvec![stride; rank]),
+            from * groups,
+            to * groups,
+        );
+        let mut weights = vec![to * groups, from];
+        weights.extend(&kernel);
+        let op = Conv { pool_spec, kernel_fmt: KernelFormat::OIHW, group: groups, q_params: None };
+        compare(op, &[numbers(&input, 1), numbers(&weights, 2), numbers(&[to * groups], 3)], "Convolution");
+    }
+}
+
+#[test]
+fn a_convolution_of_many_blocks() {
+    let pool_spec = PoolSpec::new(
+        DataFormat::NCHW,
+        tvec![3, 3],
+        PaddingSpec::Explicit(tvec![1, 1], tvec![1, 1]),
+        None,
+        None,
+        24,
+        16,
+    );
+    let op = Conv { pool_spec, kernel_fmt: KernelFormat::OIHW, group: 1, q_params: None };
+    compare(op, &[numbers(&[1, 24, 300, 310], 1), numbers(&[16, 24, 3, 3], 2), numbers(&[], 3)], "Convolution");
+}
