@@ -17,6 +17,8 @@ fn dies_with_its_host(moment: &str) {
         let mut line = String::new();
         let read = BufReader::new(host.stdout.take().unwrap()).read_line(&mut line);
         let reached = read.is_ok() && line == "now\n";
+        // A process that is being started bears no mark for a moment.
+        within(Duration::from_secs(10), || marked(&mark).len() >= 2);
         let before = marked(&mark);
         kill(Pid::from_raw(host.id().try_into().unwrap()), Signal::SIGKILL).unwrap();
         let gone = within(Duration::from_secs(2), || marked(&mark).is_empty());

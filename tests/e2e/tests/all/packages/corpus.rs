@@ -1,4 +1,4 @@
-//! The packages of `tests/packages`, copied to where the rest of them can be made: named pipes and files too large to keep. What
+//! The packages of `tests/packages`, copied to where the rest of them can be made: links, named pipes and files too large to keep. What
 //! they have to answer is compared in `answers`.
 
 use std::fs;
@@ -109,6 +109,10 @@ fn set_up(folder: &Path, setup: &Table) {
     if let Some(pipe) = setup.get("pipe").and_then(Value::as_str) {
         nix::unistd::mkfifo(&folder.join(pipe), Mode::from_bits_truncate(0o600)).unwrap();
     }
+    if let Some(link) = setup.get("link") {
+        let [name, to] = ["name", "to"].map(|key| link[key].as_str().unwrap());
+        std::os::unix::fs::symlink(to, folder.join(name)).unwrap();
+    }
     if let Some(sparse) = setup.get("sparse") {
         let file = fs::File::create_new(folder.join(sparse["file"].as_str().unwrap())).unwrap();
         file.set_len(u64::try_from(sparse["bytes"].as_integer().unwrap()).unwrap()).unwrap();
@@ -123,15 +127,12 @@ fn folders(of: &Path) -> Vec<PathBuf> {
     folders
 }
 
-/// With links as links.
 fn copy(from: &Path, to: &Path) {
     fs::create_dir_all(to).unwrap();
     for entry in fs::read_dir(from).unwrap().map(Result::unwrap) {
         let (kind, target) = (entry.file_type().unwrap(), to.join(entry.file_name()));
         if kind.is_dir() {
             copy(&entry.path(), &target);
-        } else if kind.is_symlink() {
-            std::os::unix::fs::symlink(fs::read_link(entry.path()).unwrap(), target).unwrap();
         } else {
             fs::copy(entry.path(), target).unwrap();
         }
