@@ -201,7 +201,9 @@ impl EvalOp for Convolution {
                     products.compute(kernel, columns, &mut output[first..], true);
                 }
             }
-            COLUMNS.set(columns);
+            if columns.len() <= BLOCK {
+                COLUMNS.set(columns);
+            }
             Ok(())
         })?;
         Ok(tvec!(result.into_tvalue()))

@@ -4,6 +4,8 @@ use gemm_common::Parallelism;
 use rayon::prelude::*;
 use tract_linalg::multithread::{Executor, current_tract_executor};
 
+use super::vector::{self, Order};
+
 /// Below so many multiplications a second thread is not worth waking.
 const SMALL: usize = 1 << 18;
 
@@ -88,8 +90,38 @@ impl Products {
         }
     }
 
+    /// For one row or one column, where the elements lie so that they can be read in passing: the matrix, what it is
+    /// multiplied with, and how many results there are, in one piece.
+    fn as_vector<'a>(
+        &self,
+        at: [usize; 3],
+        a: &'a [f32],
+        b: &'a [f32],
+    ) -> Option<(&'a [f32], Order, &'a [f32], usize)> {
+        let Products { m, n, k, .. } = *self;
+        let (a, b) = (&a[at[0]..], &b[at[1]..]);
+        let (results, (matrix, step, term), (vector, next)) = if m.len == 1 {
+            (n, (b, n.b, k.b), (a, k.a))
+        } else if n.len == 1 {
+            (m, (a, m.a, k.a), (b, k.b))
+        } else {
+            return None;
+        };
+        let order = match (step, term) {
+            (step, 1) => Order::Terms { step },
+            (1, step) => Order::Results { step },
+            _ => return None,
+        };
+        (next == 1 && results.c == 1).then(|| (matrix, order, &vector[..k.len], results.len))
+    }
+
     #[allow(unsafe_code, reason = "gemm takes addresses")]
     fn one(&self, at: [usize; 3], a: &[f32], b: &[f32], c: &Shared, add: bool, threads: Parallelism) {
+        if let Some((matrix, order, vector, results)) = self.as_vector(at, a, b) {
+            // SAFETY: as below; the results are in one piece, and what the other axes lead to lies behind it.
+            let results = unsafe { std::slice::from_raw_parts_mut(c.0.add(at[2]), results) };
+            return vector::multiply(matrix, order, vector, results, add);
+        }
         let Products { m, n, k, .. } = *self;
         let step = usize::cast_signed;
         let (a, b, c) = (a[at[0]..].as_ptr(), b[at[1]..].as_ptr(), c.0.wrapping_add(at[2]));

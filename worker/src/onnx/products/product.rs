@@ -32,7 +32,7 @@ impl Role {
 }
 
 impl Product {
-    /// The same as a product, where it is one, and not of vectors.
+    /// The same as a product, where it is one, and not of a vector and weights.
     pub(super) fn of(einsum: &EinSum, inputs: &[&TypedFact]) -> Option<Self> {
         let [a, b] = inputs else { return None };
         let is_float = einsum.q_params.is_none() && einsum.operating_dt == f32::datum_type();
@@ -55,7 +55,13 @@ impl Product {
                 *longest = len.max(*longest);
             }
         }
-        longest.iter().all(|len| *len >= LEAST).then(|| Product(einsum.clone()))
+        let [rows, columns, terms] = longest;
+        let is_product = match (rows, columns) {
+            (1, columns) => columns >= LEAST && b.konst.is_none(),
+            (rows, 1) => rows >= LEAST && a.konst.is_none(),
+            (rows, columns) => rows >= LEAST && columns >= LEAST,
+        };
+        (is_product && terms >= LEAST).then(|| Product(einsum.clone()))
     }
 
     /// The shape of the result, and what to compute for inputs of these shapes.

@@ -65,20 +65,33 @@ fn products_are_those_of_tract() {
     product("makb,nbka->mn", &[8, 3, 4, 5], &[9, 5, 4, 3]);
     // More than one axis of rows, apart from each other in the result.
     product("mapk,kn->anmp", &[4, 3, 5, 8], &[8, 6]);
+    // One row or column, of a matrix in whichever order; some have to go through gemm.
+    for (einsum, b) in [("mk,kn->mn", [75, 40]), ("mk,nk->mn", [40, 75]), ("mk,kn->nm", [75, 40])] {
+        product(einsum, &[1, 75], &b);
+    }
+    product("mk,kn->mn", &[40, 75], &[75, 1]);
+    product("km,kn->mn", &[75, 40], &[75, 1]);
+    product("bmk,bnk->bmn", &[6, 1, 64], &[6, 1500, 64]);
+    product("bmk,bkn->mbn", &[6, 1, 1500], &[6, 1500, 64]);
+    product("bmk,kbn->nmb", &[6, 1, 33], &[33, 6, 20]);
+    product("mak,kna->mn", &[1, 3, 33], &[33, 20, 3]);
     // Large enough for threads.
     product("mk,kn->mn", &[130, 140], &[140, 150]);
     product("bmk,bkn->bmn", &[8, 40, 32], &[8, 32, 48]);
 }
 
 #[test]
-fn vectors_and_nothing_stay_with_tract() {
-    let of = |einsum: &str, a: &[usize], b: &[usize]| {
+fn vectors_and_weights_and_nothing_stay_with_tract() {
+    let of = |einsum: &str, a: &TypedFact, b: &TypedFact| {
         let op = EinSum::new(einsum.parse().unwrap(), f32::datum_type());
-        Product::of(&op, &[&f32::fact(a), &f32::fact(b)])
+        Product::of(&op, &[a, b]).is_some()
     };
-    assert!(of("mk,kn->mn", &[1, 64], &[64, 64]).is_none());
-    assert!(of("mk,kn->mn", &[64, 64], &[64, 1]).is_none());
-    assert!(of("mk,nk->mnk", &[64, 64], &[64, 64]).is_none());
+    let weights = TypedFact::try_from(numbers(&[64, 64], 1)).unwrap();
+    let (square, row, column) = (f32::fact([64, 64]), f32::fact([1, 64]), f32::fact([64, 1]));
+    assert!(of("mk,kn->mn", &square, &weights));
+    assert!(of("mk,kn->mn", &row, &square) && of("mk,kn->mn", &square, &column));
+    assert!(!of("mk,kn->mn", &row, &weights) && !of("mk,kn->mn", &weights, &column));
+    assert!(!of("mk,kn->mn", &row, &column) && !of("mk,nk->mnk", &square, &square));
     let symbols = SymbolScope::default();
     let open = f32::fact([symbols.new_with_prefix("s").to_dim(), 8.to_dim()]);
     let op = EinSum::new("mk,kn->mn".parse().unwrap(), f32::datum_type());
