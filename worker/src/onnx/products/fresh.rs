@@ -7,8 +7,6 @@ use tract_onnx::tract_core::internal::*;
 pub(super) fn filled(shape: &[usize], fill: impl FnOnce(&mut [f32]) -> TractResult<()>) -> TractResult<Tensor> {
     // SAFETY: every bit pattern is a number, and `fill` overwrites whatever there is.
     let mut tensor = unsafe { Tensor::uninitialized::<f32>(shape)? };
-    let mut plain = tensor.try_as_plain_ram_mut()?;
-    fill(plain.as_slice_mut()?)?;
-    drop(plain);
+    fill(tensor.try_as_plain_ram_mut()?.as_slice_mut()?)?;
     Ok(tensor)
 }
