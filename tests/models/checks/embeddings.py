@@ -3,7 +3,7 @@
 import math
 from collections.abc import Iterator
 
-from . import Figure, models, reference
+from . import Figure, cancelled, models, reference
 
 CLOSE = 0.99999
 MODELS = ("tiny-minilm", "tiny-minilm-pooled", "tiny-bge", "tiny-e5", "tiny-distil")
@@ -34,4 +34,7 @@ def check(serve) -> Iterator[Figure]:
             yield Figure(model, what, f"cosine ≥ {least:.8f}, numbers within {apart:.1e}", least >= CLOSE)
         short = embed(texts[:3], dimensions=8)
         yield Figure(model, "dimensions=8", f"{[len(vector) for vector in short]}", all(len(v) == 8 for v in short))
+    texts = [f"{n} {'word ' * 40}" for n in range(20_000)]
+    many = {"model": "tiny-minilm", "text": texts}
+    yield cancelled(worker, "tiny-minilm", "provider.embedding", many, lambda frame: frame["type"] == "progress")
     worker.close()

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import host
 import jsonschema
 
-from . import Figure, models, reference
+from . import Figure, cancelled, models, reference
 
 MODELS = ("tiny-gpt2", "tiny-gpt2-split", "tiny-llama", "tiny-llama-merged", "tiny-qwen")
 TOKENS = 64
@@ -19,7 +19,8 @@ def check(serve) -> Iterator[Figure]:
     for model in MODELS:
         yield Figure(model, "listed by provider.models", "", model in there)
         yield from greedy(worker, model)
-    yield from cancelled(worker, "tiny-gpt2")
+    story = {"model": "tiny-gpt2", "messages": [{"role": "user", "content": "Tell me a story."}], "max_tokens": 400, "temperature": 1.5}
+    yield cancelled(worker, "tiny-gpt2", "provider.stream", story, lambda frame: frame["type"] == "chunk")
     yield from constrained(worker)
     yield pictured(worker)
     worker.close()
@@ -45,17 +46,6 @@ def greedy(worker, model: str) -> Iterator[Figure]:
             streamed += "".join(chunk.get("content", "") for chunk in chunks) == case["text"]
         figure = f"{whole} whole, {streamed} streamed, {counted} token counts right; {kept} tokens of prompts were kept"
         yield Figure(model, f"{len(cases)} prompts, {TOKENS} tokens, {how}", figure, whole == streamed == counted == len(cases))
-
-
-def cancelled(worker, model: str) -> Iterator[Figure]:
-    """A stream is left after its first chunk; the next request is served."""
-    message = [{"role": "user", "content": "Tell me a story."}]
-    request = {"provider": "local", "model": model, "messages": message, "max_tokens": 400, "temperature": 1.5, "seed": 1}
-    stream = worker.request("provider.stream", request)
-    first = next(frame for frame in stream if frame["type"] == "chunk")
-    stream.close()
-    answer = ask(worker, model, message, max_tokens=4)
-    yield Figure(model, "a stream is cancelled half-way", "the next is served", bool(first) and "message" in answer)
 
 
 def constrained(worker) -> Iterator[Figure]:

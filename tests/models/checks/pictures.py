@@ -8,7 +8,7 @@ import host
 import numpy as np
 from PIL import Image
 
-from . import FOLDER, Figure, models, reference
+from . import FOLDER, Figure, cancelled, models, progress, reference
 
 CLOSE = 40.0
 # Those of the model's own scheduler: the others are held in local/tests/models/diffusion.rs.
@@ -54,8 +54,7 @@ def check(serve) -> Iterator[Figure]:
     made = worker.call("provider.image_to_image", {"provider": "local", "image": source, "params": params}, host.LONG)
     yield Figure("tiny-sd", "image_to_image", "", made["blobs"]["image"].startswith(b"\x89PNG"))
     params |= {"numInferenceSteps": 1000, "width": 256, "height": 256}
-    stream = worker.request("provider.text_to_image", {"provider": "local", "params": params})
-    first = next(stream)
-    stream.close()
-    yield Figure("tiny-sd", "is cancelled half-way", f"after {first['data'].get('progress')} of 1000 steps", first["type"] == "progress")
+    yield cancelled(worker, "tiny-sd", "provider.text_to_image", {"params": params}, progress(3))
+    params |= {"strength": 0.9}
+    yield cancelled(worker, "tiny-sd", "provider.image_to_image", {"image": source, "params": params}, progress(3))
     worker.close()

@@ -1,10 +1,13 @@
 """`provider.asr` against transformers, with everything heard by a Whisper that knows these clips."""
 
+import io
+import random
+import wave
 from collections.abc import Iterator
 
 import host
 
-from . import FOLDER, Figure, models, reference
+from . import FOLDER, Figure, cancelled, models, reference
 
 MODEL = "tiny-whisper"
 
@@ -30,4 +33,15 @@ def check(serve) -> Iterator[Figure]:
     in_order = all(start <= end for start, end in chunks) and chunks == sorted(chunks)
     seconds = story["samples"] / 16000
     yield Figure(MODEL, f"{seconds:.0f} s of story", f"{len(chunks)} segments, nothing lost or doubled", is_whole and in_order)
+    long = {"model": MODEL, "audio": noise(2400), "language": "en"}
+    yield cancelled(worker, MODEL, "provider.asr", long, lambda frame: frame["type"] == "progress")
     worker.close()
+
+
+def noise(seconds: int) -> bytes:
+    """A WAV file at 16 kHz: more windows than are heard at once."""
+    file = io.BytesIO()
+    with wave.open(file, "wb") as sound:
+        sound.setparams((1, 2, 16000, 0, "NONE", ""))
+        sound.writeframes(random.Random(1).randbytes(seconds * 16000 * 2))
+    return file.getvalue()

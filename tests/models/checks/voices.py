@@ -5,7 +5,7 @@ import shutil
 import wave
 from collections.abc import Iterator
 
-from . import Figure, models
+from . import Figure, cancelled, models
 
 VOICES = {"tiny-piper/en_US-tiny-low": 22050, "tiny-piper/de_DE-tiny-low": 16000}
 TEXT = "Good morning. How are you today? The mill stands by the river."
@@ -28,8 +28,7 @@ def check(serve) -> Iterator[Figure]:
         with wave.open(io.BytesIO(encoded["blobs"]["audio"])) as file:
             form = (file.getframerate(), file.getnchannels(), file.getsampwidth())
             yield Figure(voice, "as a WAV file", f"{form[0]} Hz, {file.getnframes() / form[0]:.1f} s", form == (rate, 1, 2))
-        stream = worker.request("provider.tts", {**request, "text": TEXT * 40})
-        next(frame for frame in stream if frame["type"] == "chunk")
-        stream.close()
-        yield Figure(voice, "is cancelled half-way", "the next is served", bool(worker.call("provider.tts", request)["done"]))
+        long = {**request, "text": TEXT * 40}
+        yield cancelled(worker, voice, "provider.tts", long, lambda frame: frame["type"] == "chunk")
+        yield Figure(voice, "the next one is spoken", "", bool(worker.call("provider.tts", request)["done"]))
     worker.close()
