@@ -10,8 +10,10 @@ use millwork_protocol::{Map, Value, map};
 use parking_lot::Mutex;
 
 use crate::cancel::CancelToken;
+#[cfg(feature = "gpu")]
 use crate::gpu::Gpu;
 use crate::models::{CacheUser, ModelCache, default_budget};
+#[cfg(feature = "onnx")]
 use crate::onnx::{Model, Onnx, OnnxError, Source};
 use crate::workspace::Workspace;
 use crate::{Error, Result, panics};
@@ -22,10 +24,12 @@ pub struct Services {
     /// Folders that requests may reach.
     pub workspace: Workspace,
     /// The GPU, which starts when a node first asks for it.
+    #[cfg(feature = "gpu")]
     pub gpu: Gpu,
     /// What is loaded: ONNX plans, GPU buffers.
     pub models: ModelCache,
     /// ONNX models, loaded into `models`.
+    #[cfg(feature = "onnx")]
     pub onnx: Onnx,
 }
 
@@ -34,8 +38,30 @@ impl Services {
     #[must_use]
     pub fn new(workspace: Workspace) -> Self {
         let models = ModelCache::new(default_budget());
-        let threads = std::thread::available_parallelism().map_or(1, usize::from);
-        Self { workspace, gpu: Gpu::from_env(), onnx: Onnx::new(models.clone(), threads), models }
+        Self {
+            workspace,
+            #[cfg(feature = "gpu")]
+            gpu: Gpu::from_env(),
+            #[cfg(feature = "onnx")]
+            onnx: Onnx::new(models.clone(), std::thread::available_parallelism().map_or(1, usize::from)),
+            models,
+        }
+    }
+
+    /// What `worker.status` tells of the GPU.
+    pub(crate) fn gpu_state(&self) -> Map {
+        #[cfg(feature = "gpu")]
+        return self.gpu.peek().to_map();
+        #[cfg(not(feature = "gpu"))]
+        map! { "state" => "unavailable", "available" => false, "reason" => "this worker was built without the feature `gpu`" }
+    }
+
+    /// Whether the GPU holds a job that never ends, so that only a new process has a working one.
+    pub(crate) fn is_wedged(&self) -> bool {
+        #[cfg(feature = "gpu")]
+        return self.gpu.wedged();
+        #[cfg(not(feature = "gpu"))]
+        false
     }
 }
 
@@ -191,6 +217,7 @@ impl Context {
     }
 
     /// The GPU service.
+    #[cfg(feature = "gpu")]
     #[must_use]
     pub fn gpu(&self) -> &Gpu {
         &self.services.gpu
@@ -223,6 +250,7 @@ impl Context {
     }
 
     /// The ONNX service.
+    #[cfg(feature = "onnx")]
     #[must_use]
     pub fn onnx(&self) -> &Onnx {
         &self.services.onnx
@@ -232,6 +260,7 @@ impl Context {
     ///
     /// # Errors
     /// As [`Onnx::load`], of kind `invalid_input`.
+    #[cfg(feature = "onnx")]
     pub fn onnx_model(&self, source: impl Into<Source>) -> Result<Model> {
         self.onnx().load(source, &self.cache_user()).map_err(OnnxError::into_error)
     }

@@ -28,6 +28,9 @@
 //!     Worker::new().package(package!["acme.text": Repeat]).serve()
 //! }
 //! ```
+//!
+//! The features `gpu` (WGSL kernels on wgpu) and `onnx` (models on tract) are on unless they are turned off: they are most of what
+//! there is to compile.
 
 // The derive macros name this crate from outside; inside it they must find it too.
 extern crate self as millwork_worker;
@@ -42,12 +45,14 @@ mod dynamic;
 mod emit;
 mod error;
 mod field;
+#[cfg(feature = "gpu")]
 pub mod gpu;
 mod in_flight;
 mod jobs;
 mod log;
 pub mod models;
 pub mod node;
+#[cfg(feature = "onnx")]
 pub mod onnx;
 mod output;
 mod package;

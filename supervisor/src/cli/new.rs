@@ -105,7 +105,7 @@ pub(crate) fn run(args: &Args) -> Outcome {
     let words = [
         ("my-nodes", name),
         ("my_nodes", &name.replace('-', "_")),
-        ("\"SDK\"", &sdk.as_ref().map_or_else(String::new, Sdk::dependency)),
+        ("SDK", &sdk.as_ref().map_or_else(String::new, Sdk::dependency)),
     ];
     fs::create_dir(&args.path).map_err(|error| cannot_make(&args.path, &error))?;
     let mut written = write_all(&args.path, args.kind.files(), &words)?;
@@ -214,16 +214,16 @@ impl Sdk {
         })
     }
 
-    /// What stands after `millwork-worker =` in Cargo.toml.
+    /// Where Cargo.toml says that the library is: keys of an inline table.
     fn dependency(&self) -> String {
         let version = env!("CARGO_PKG_VERSION");
         match self {
             // JSON's texts are TOML's.
             Self::Checkout { root, folder } => {
                 let path = serde_json::Value::from(root.join(folder).to_string_lossy());
-                format!("{{ path = {path}, version = \"{version}\" }}")
+                format!("path = {path}, version = \"{version}\"")
             }
-            Self::Published { .. } => format!("\"{version}\""),
+            Self::Published { .. } => format!("version = \"{version}\""),
         }
     }
 

@@ -177,7 +177,7 @@ impl Shared {
             return responder.fail(&Error::cancelled());
         }
         let outcome = panics::contain(|| work(&responder)).unwrap_or_else(|panic| Err(panic.into_error()));
-        let is_wedged = self.services.gpu.wedged();
+        let is_wedged = self.services.is_wedged();
         if is_wedged {
             // What takes time comes first: what the host sends once it has heard of this finds nobody here.
             tracing::error!("the GPU does not answer; this worker ends so that a new one can take its place");

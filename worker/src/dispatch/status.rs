@@ -32,7 +32,7 @@ impl Dispatcher {
                 "model_store" => shared.registry.store().is_some(),
                 "idempotent_nodes" => shared.registry.idempotent_nodes().to_vec(),
                 "blob_transfer" => vec!["chunked-v1"],
-                "gpu" => shared.services.gpu.peek().to_map(),
+                "gpu" => shared.services.gpu_state(),
                 "models" => models.to_map(),
             },
         }

@@ -5,6 +5,7 @@
 //!   input shapes that is asked for.
 //! - A run cannot be interrupted: tract has no way to stop inside a plan. A caller that must stop ends the process.
 
+mod arithmetic;
 mod branch;
 mod bytes_of;
 mod contain;
@@ -20,7 +21,6 @@ mod names;
 mod packed;
 mod plan;
 mod power;
-mod products;
 mod source;
 mod step;
 mod supported;

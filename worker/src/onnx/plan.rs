@@ -18,7 +18,7 @@ use super::contain::contain;
 use super::error::OnnxError;
 use super::graph::Graph;
 use super::info::{Dim, ModelInfo, ValueInfo};
-use super::{bytes_of, extremes, lengths, packed, power, products, value};
+use super::{arithmetic, bytes_of, extremes, lengths, packed, power, value};
 use crate::convert::Tensor;
 use crate::models::Loaded;
 
@@ -121,8 +121,9 @@ fn make(
     if power::multiply_out(&mut model)? > 0 {
         model.declutter()?;
     }
-    products::replace(&mut model)?;
+    arithmetic::replace_products(&mut model)?;
     model.optimize()?;
+    arithmetic::replace_broadcasts(&mut model)?;
     packed::pack_constants(&mut model)?;
     extremes::look_again(&mut model);
     lengths::mark_followers(&mut model)?;

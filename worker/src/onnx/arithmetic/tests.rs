@@ -2,7 +2,9 @@
 
 use proptest::prelude::*;
 use tract_linalg::multithread::{Executor, multithread_tract_scope};
+use tract_onnx::tract_core::ops::binary::BinMiniOp;
 use tract_onnx::tract_core::ops::cnn::{KernelFormat, PaddingSpec, PoolSpec};
+use tract_onnx::tract_core::ops::math::{Add, Div, Mul, Sub};
 use tract_onnx::tract_core::ops::nn::DataFormat;
 
 use super::*;
@@ -30,7 +32,7 @@ fn compare(op: impl Into<Box<dyn TypedOp>>, inputs: &[Tensor], name: &str) {
         model.into_runnable().unwrap().run(inputs).unwrap().remove(0)
     };
     let expected = run(model.clone());
-    replace(&mut model).unwrap();
+    replace_products(&mut model).unwrap();
     let is_there = model.nodes().iter().any(|node| node.op.name() == name);
     assert_eq!(is_there, has_instructions(), "{model:?}");
     let alone = multithread_tract_scope(Executor::SingleThread, || run(model.clone()));
@@ -100,8 +102,79 @@ fn vectors_and_weights_and_nothing_stay_with_tract() {
     assert!(product.plan(&[1, 8], &[8, 8]).is_some());
 }
 
+fn four() -> [TypedBinOp; 4] {
+    let all: [Box<dyn BinMiniOp>; 4] = [Box::new(Add), Box::new(Sub), Box::new(Mul), Box::new(Div)];
+    all.map(|op| TypedBinOp(op, None))
+}
+
+/// All four by tract and by ours: with inputs that nothing else needs, which may hold the result, and with such as stay.
+fn broadcast(a: &[usize], b: &[usize]) {
+    // None of these is 0, by which nothing can be divided.
+    let divisors = |shape: &[usize]| {
+        let numbers: Vec<f32> =
+            (0..shape.iter().product()).map(|at: usize| (at * 7919 % 31 + 1) as f32 / 8.0).collect();
+        Tensor::from_shape(shape, &numbers).unwrap()
+    };
+    let kept = [numbers(a, 3).into_tvalue(), divisors(b).into_tvalue()];
+    let free = |at: usize| kept[at].clone().into_tensor().into_tvalue();
+    for op in four() {
+        let facts = [f32::fact(a), f32::fact(b)];
+        let ours = Broadcast::of(&op, &[&facts[0], &facts[1]]).expect("one of the four");
+        let run = |op: &dyn EvalOp, inputs| op.eval_out_of_plan(inputs).unwrap().unwrap().remove(0);
+        let all = || tvec!(kept[0].clone(), kept[1].clone());
+        let expected = run(&op, all());
+        for inputs in [all(), tvec!(free(0), kept[1].clone()), tvec!(kept[0].clone(), free(1)), tvec!(free(0), free(1))]
+        {
+            assert_eq!(run(&ours, inputs), expected, "{op:?} of {a:?} and {b:?}");
+        }
+        assert_eq!(run(&op, all()), expected, "an input that stays was written to");
+    }
+}
+
+#[test]
+fn numbers_of_unlike_shapes_are_those_of_tract() {
+    // What attention adds and multiplies with.
+    broadcast(&[2, 3, 17, 40], &[2, 1, 1, 40]);
+    broadcast(&[1, 1, 17, 16], &[2, 3, 17, 16]);
+    broadcast(&[2, 3, 17, 16], &[2, 3, 17, 1]);
+    broadcast(&[4, 1, 8], &[1, 5, 1]);
+    broadcast(&[], &[]);
+    broadcast(&[0, 3], &[1, 3]);
+}
+
+#[test]
+fn what_tract_has_no_kernel_for_is_replaced() {
+    let mut model = TypedModel::default();
+    let tokens: TDim = model.symbols.sym("tokens").into();
+    let fact = |heads: i64| f32::fact([1.to_dim(), heads.to_dim(), tokens.clone(), tokens.clone()]);
+    let scores = model.add_source("scores", fact(4)).unwrap();
+    let mask = model.add_source("mask", fact(1)).unwrap();
+    let masked = model.wire_node("masked", TypedBinOp(Box::new(Add), None), &[scores, mask]).unwrap();
+    model.select_output_outlets(&masked).unwrap();
+    let mut model = model.into_optimized().unwrap();
+    replace_broadcasts(&mut model).unwrap();
+    let is_there = model.nodes().iter().any(|node| node.op.name() == "BroadcastAdd");
+    assert!(is_there, "tract has a kernel for it by now? {model:?}");
+    let inputs = tvec!(numbers(&[1, 4, 60, 60], 1).into_tvalue(), numbers(&[1, 1, 60, 60], 2).into_tvalue());
+    let expected = TypedBinOp(Box::new(Add), None).eval_out_of_plan(inputs.clone()).unwrap().unwrap().remove(0);
+    let run =
+        |executor| multithread_tract_scope(executor, || model.clone().into_runnable().unwrap().run(inputs.clone()));
+    assert_eq!(run(Executor::SingleThread).unwrap().remove(0), expected);
+    assert_eq!(run(Executor::multithread_with_name(3, "test")).unwrap().remove(0), expected);
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: 96, ..ProptestConfig::default() })]
+
+    #[test]
+    fn numbers_of_any_shapes_are_those_of_tract(
+        axes in prop::collection::vec((1_usize..6, any::<bool>(), any::<bool>()), 0..6),
+    ) {
+        let shape = |is_whole: fn(&(usize, bool, bool)) -> bool| -> Vec<usize> {
+            axes.iter().map(|axis| if is_whole(axis) { axis.0 } else { 1 }).collect()
+        };
+        broadcast(&shape(|axis| axis.1), &shape(|axis| axis.2));
+    }
 
     #[test]
     fn convolutions_are_those_of_tract(
