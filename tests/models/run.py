@@ -17,7 +17,7 @@ import time
 HERE = pathlib.Path(__file__).resolve().parent
 sys.path[:0] = [str(HERE), str(HERE.parent.parent / "docs" / "examples")]
 import host  # noqa: E402
-from checks import embeddings, language, memory, pictures, speech, voices  # noqa: E402
+from checks import adapters, embeddings, language, memory, pictures, speech, voices  # noqa: E402
 
 CHECKS = {
     "embeddings": embeddings.check,
@@ -25,6 +25,7 @@ CHECKS = {
     "speech": speech.check,
     "voices": voices.check,
     "pictures": pictures.check,
+    "adapters": adapters.check,
     "memory": memory.check,
 }
 

@@ -18,7 +18,7 @@ use rustix::event::{PollFd, PollFlags, Timespec};
 use rustix::fs::OFlags;
 use rustix::process::{Pid, Signal, WaitId, WaitIdOptions};
 
-use crate::{CancelToken, Error, system};
+use crate::{CancelToken, Error, ErrorKind, system};
 
 /// How long a cancelled request waits at most until its command is seen to.
 const STEP: Duration = Duration::from_millis(25);
@@ -93,6 +93,7 @@ impl ChildError {
         match self {
             Self::Cancelled => Error::cancelled(),
             Self::Start { .. } => Error::unavailable(self).permanent(),
+            Self::TimedOut { .. } => Error::new(ErrorKind::Timeout, self),
             other => Error::failed(other),
         }
     }

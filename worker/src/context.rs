@@ -191,9 +191,13 @@ impl Context {
         self.finalizers.lock().push(Box::new(work));
     }
 
-    /// Does the work of the request, and then what it left for its end. A panic of the work becomes an error.
+    /// Does the work of the request, and then what it left for its end. A panic of the work becomes an error. What fails in a
+    /// request that has been cancelled mostly fails because of that, whatever words it was given on its way.
     pub(crate) fn settle<T>(&self, work: impl FnOnce() -> Result<T>) -> Result<T> {
-        let ended = panics::contain(work).unwrap_or_else(|panic| Err(panic.into_error()));
+        let mut ended = panics::contain(work).unwrap_or_else(|panic| Err(panic.into_error()));
+        if self.is_cancelled() && matches!(&ended, Err(error) if error.kind() == &ErrorKind::Failed) {
+            ended = Err(Error::cancelled());
+        }
         // One at a time: a finalizer may leave another.
         while let Some(finalize) = { self.finalizers.lock().pop() } {
             if let Err(panic) = panics::contain(|| finalize(ended.as_ref().map(|_| ()))) {
@@ -256,13 +260,14 @@ impl Context {
         &self.services.onnx
     }
 
-    /// An ONNX model for this request, from the cache if it is there.
+    /// An ONNX model for this request, from the cache if it is there. Its runs end when the request is cancelled.
     ///
     /// # Errors
     /// As [`Onnx::load`], of kind `invalid_input`.
     #[cfg(feature = "onnx")]
     pub fn onnx_model(&self, source: impl Into<Source>) -> Result<Model> {
-        self.onnx().load(source, &self.cache_user()).map_err(OnnxError::into_error)
+        let model = self.onnx().load(source, &self.cache_user()).map_err(OnnxError::into_error)?;
+        Ok(model.with_cancel(self.cancel.clone()))
     }
 
     /// A private folder, removed when it is dropped.

@@ -75,10 +75,12 @@ impl Error {
         self
     }
 
-    /// With words in front of the message.
+    /// With words in front of the message. That a request was cancelled stays as it is: hosts know it by its words.
     #[must_use]
     pub fn context(mut self, what: impl fmt::Display) -> Self {
-        self.0.message = format!("{what}: {}", self.0.message);
+        if self.0.kind != ErrorKind::Cancelled {
+            self.0.message = format!("{what}: {}", self.0.message);
+        }
         self
     }
 

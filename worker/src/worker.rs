@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
+use clap::builder::OsStringValueParser;
 use clap::error::ErrorKind as ClapError;
 use clap::{Parser, ValueEnum};
 use tracing::level_filters::LevelFilter;
@@ -57,8 +58,9 @@ pub(crate) struct Args {
     no_stock: bool,
 
     /// A folder with models for the provider `local`; may be given again, or as a list in the variable
-    #[arg(long, env = "MILLWORK_MODELS", value_delimiter = ':', value_name = "DIR")]
-    models: Vec<PathBuf>,
+    // Of a variable that is empty, or has an empty part, nothing is meant.
+    #[arg(long, env = "MILLWORK_MODELS", value_delimiter = ':', value_name = "DIR", value_parser = OsStringValueParser::new())]
+    models: Vec<OsString>,
 
     /// The folder for files that requests name [default: the current one]
     #[arg(long, env = "MILLWORK_WORKSPACE", value_name = "DIR")]
@@ -89,6 +91,10 @@ impl Args {
     /// How long requests may go on after the end of input.
     pub(crate) fn grace(&self) -> Duration {
         Duration::try_from_secs_f64(self.grace).unwrap_or(Duration::from_secs(1))
+    }
+
+    fn models(&self) -> Vec<PathBuf> {
+        self.models.iter().filter(|folder| !folder.is_empty()).map(PathBuf::from).collect()
     }
 }
 
@@ -210,7 +216,7 @@ impl Worker {
             eprintln!("error: --package: this worker has only the nodes that were built into it");
             return ExitCode::from(2);
         }
-        let options = Options { test_nodes: args.test_nodes, models: args.models.clone() };
+        let options = Options { test_nodes: args.test_nodes, models: args.models() };
         let (made, folders, paths) = (self.packages, self.folders, args.package.clone());
         let made = if args.no_stock { Vec::new() } else { made };
         serve::stdio(&args, move || {

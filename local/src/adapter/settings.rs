@@ -12,6 +12,7 @@ use serde_json::{Value as Json, json};
 
 use super::{CALLS, Turn, media};
 use crate::programs;
+use crate::provider::ID;
 
 const PREFIX: &str = "NODETOOL_PROVIDER_ADAPTER_";
 /// What a media run may take where TIMEOUT says nothing else.
@@ -74,6 +75,10 @@ impl Adapter {
             return Err(format!(
                 "an id has at most {LONGEST_ID} letters, digits, `_` and `-`, and begins with no dash"
             ));
+        }
+        if id == ID {
+            let text = "is the provider of the models on disk: give the adapter another one";
+            return Err(format!("the id {id:?} of {PREFIX}COMMAND_{suffix} {text}"));
         }
         // A path with blanks in it stands alone.
         let words = if Path::new(command).is_file() { vec![command] } else { command.split_whitespace().collect() };

@@ -298,6 +298,32 @@ mod tests {
     }
 
     #[test]
+    fn what_is_half_there_is_told() {
+        let place = tempfile::tempdir().unwrap();
+        let folder = |name: &str| {
+            let folder = place.path().join(name);
+            fs::create_dir(&folder).unwrap();
+            fs::write(folder.join("model.onnx"), "x").unwrap();
+            folder
+        };
+        folder("weights for a node");
+        fs::write(folder("no config").join("tokenizer.json"), "{}").unwrap();
+        std::os::unix::fs::symlink("gone", folder("lost config").join("config.json")).unwrap();
+        fs::write(folder("no class").join("config.json"), r#"{"model_type": "bert"}"#).unwrap();
+        let problems: Vec<String> =
+            Roots::only(&[place.path().to_owned()]).scan().problems.iter().map(ToString::to_string).collect();
+        let told = [
+            "lost config/config.json: is a link to nothing",
+            "no class/config.json: names no `architectures`",
+            "no config: has no config.json",
+        ];
+        assert_eq!(problems.len(), told.len(), "{problems:?}");
+        for (problem, told) in problems.iter().zip(told) {
+            assert!(problem.contains(told), "{problem}");
+        }
+    }
+
+    #[test]
     fn links_in_circles_are_walked_once() {
         let place = tempfile::tempdir().unwrap();
         let model = place.path().join("a model");

@@ -5,7 +5,10 @@ use std::path::Path;
 use serde::Deserialize;
 
 use super::Found;
-use crate::{Kind, LocalModel, Problem, embed, generate, picture, read, speech};
+use crate::{Kind, LocalModel, Problem, embed, generate, onnx_file, picture, read, speech};
+
+/// What exporters call the graphs of the models that have a tokenizer.
+const GRAPHS: [&str; 4] = ["model", "decoder_model_merged", "decoder_model", "encoder_model"];
 
 /// What every config.json says.
 #[derive(Debug, Default, Deserialize)]
@@ -30,7 +33,14 @@ pub(super) fn folder(folder: &Path, id: &str) -> Found {
         return found;
     }
     let config = folder.join("config.json");
-    if config.is_file() {
+    if !read::is_there(&config)
+        && folder.join("tokenizer.json").is_file()
+        && onnx_file::find_if_there(folder, &GRAPHS).is_some()
+    {
+        let problem = Problem::new(folder, "has no config.json, which says what the model is");
+        found.problems.push(problem.hint("take the whole folder that the export wrote"));
+    }
+    if read::is_there(&config) {
         match transformer(folder, &config) {
             Ok((kind, architecture)) => {
                 let model =
@@ -46,10 +56,10 @@ pub(super) fn folder(folder: &Path, id: &str) -> Found {
 /// A model of the transformers library.
 fn transformer(folder: &Path, config: &Path) -> Result<(Kind, String), Problem> {
     let Config { architectures, model_type } = read::json(config)?;
-    let architecture = architectures.and_then(|all| all.into_iter().next()).or(model_type).unwrap_or_default();
-    if architecture.is_empty() {
+    let named = architectures.and_then(|all| all.into_iter().next()).filter(|name| !name.is_empty());
+    let Some(architecture) = named.clone().or(model_type).filter(|name| !name.is_empty()) else {
         return Err(Problem::new(config, "names no `architectures` and no `model_type`"));
-    }
+    };
     if embed::is_encoder(&architecture) {
         embed::check(folder)?;
         return Ok((Kind::Embedding, architecture));
@@ -61,6 +71,12 @@ fn transformer(folder: &Path, config: &Path) -> Result<(Kind, String), Problem> 
     if generate::is_decoder(&architecture) {
         generate::check(folder)?;
         return Ok((Kind::Language, architecture));
+    }
+    if named.is_none() {
+        let reason =
+            format!("names no `architectures`, and its `model_type` {architecture:?} alone does not say what it does");
+        return Err(Problem::new(config, reason)
+            .hint("add the class that it was exported from: \"architectures\": [\"BertModel\"]"));
     }
     let known = "sentence encoders of the BERT family, decoder-only language models (…ForCausalLM), Whisper";
     Err(Problem::unsupported(config, format!("{architecture} is none of the architectures that run here"))

@@ -20,6 +20,7 @@ use super::request::Request;
 use super::sample::Sampler;
 use super::session::Session;
 use super::template::Chat;
+use crate::pace::Pace;
 use crate::{LocalModel, tokens};
 
 /// A language model, ready to run.
@@ -52,15 +53,16 @@ impl Generator {
         Request::read(call, &self.files)
     }
 
-    /// Answers; `emit` gets each piece as soon as it is certain.
+    /// Answers; `emit` gets each piece as soon as it is certain. How far it is, is reported at the given pace.
     pub(super) fn answer(
         &self,
         request: &Request,
         cx: &Context,
+        pace: Option<Pace>,
         emit: &mut dyn FnMut(Event) -> Result<()>,
     ) -> Result<End> {
         let prompt = self.prompt_ids(request)?;
-        let limit = self.files.limit.unwrap_or(usize::MAX);
+        let limit = self.limit();
         if prompt.len() >= limit {
             let text = format!(
                 "the prompt has {} tokens, and the model reads at most {limit}, its answer among them: shorten `messages`",
@@ -74,8 +76,7 @@ impl Generator {
             Session::new(&self.networks, request.use_cache)
         };
         let cached = session.len();
-        let most = request.max_tokens.min(limit - prompt.len());
-        let done = self.decode(request, &prompt, most, &mut session, cx, emit);
+        let done = self.decode(request, &prompt, &mut session, cx, pace, emit);
         // Also what a cancelled request has read is worth keeping.
         if request.cache_prompt {
             prefix::keep(&self.name, session, cx)?;
@@ -89,12 +90,13 @@ impl Generator {
         &self,
         request: &Request,
         prompt: &[u32],
-        most: usize,
         session: &mut Session<'_>,
         cx: &Context,
+        pace: Option<Pace>,
         emit: &mut dyn FnMut(Event) -> Result<()>,
     ) -> Result<(Vec<u32>, Reason)> {
         let ends = self.ends_of(request);
+        let most = request.max_tokens.min(self.limit() - prompt.len());
         let mut logits = session.read(&prompt[session.len()..], cx)?;
         let mut constraint = match &request.schema {
             Some(schema) => {
@@ -124,12 +126,20 @@ impl Generator {
                 reason = Reason::Stop;
                 break;
             }
+            if let Some(pace) = &pace {
+                pace.report(cx, made.len(), most, "answering");
+            }
             if made.len() < most {
                 logits = session.read(&[next], cx)?;
             }
         }
         let has_called = outlet.finish(is_stopped)?;
         Ok((made, if has_called && reason == Reason::Stop { Reason::ToolCalls } else { reason }))
+    }
+
+    /// Tokens that it reads and writes at most.
+    fn limit(&self) -> usize {
+        self.files.limit.unwrap_or(usize::MAX)
     }
 
     /// The tokens that end this answer: a stop string that is a special token never shows in the text.

@@ -27,6 +27,7 @@ pub use generator::prompt;
 use answer::Event;
 use generator::Generator;
 
+use crate::pace::Pace;
 use crate::{LocalModel, Problem};
 
 /// Whether a model of this architecture is a decoder-only language model.
@@ -44,7 +45,7 @@ pub(crate) fn generate(model: &LocalModel, call: &Call<'_>) -> Result<Answer> {
     let generator = Generator::load(model, call.context)?;
     let request = generator.request(call)?;
     let (mut content, mut calls) = (String::new(), Vec::new());
-    let end = generator.answer(&request, call.context, &mut |event| {
+    let end = generator.answer(&request, call.context, Some(Pace::start()), &mut |event| {
         match event {
             Event::Text(text) => content.push_str(&text),
             Event::Call { id, name, args } => {
@@ -66,7 +67,7 @@ pub(crate) fn generate(model: &LocalModel, call: &Call<'_>) -> Result<Answer> {
 pub(crate) fn stream(model: &LocalModel, call: &Call<'_>, chunk: &mut dyn FnMut(Map) -> Result<()>) -> Result<Answer> {
     let generator = Generator::load(model, call.context)?;
     let request = generator.request(call)?;
-    let end = generator.answer(&request, call.context, &mut |event| {
+    let end = generator.answer(&request, call.context, None, &mut |event| {
         chunk(match event {
             Event::Text(text) => map! { "type" => "chunk", "content" => text, "done" => false },
             Event::Call { id, name, args } => {

@@ -56,7 +56,10 @@ impl Networks {
         let key = format!("whole:{}", crate::tokens::stamp(path));
         let is_whole = cx.models().get_or_load(&key, &cx.cache_user(), || {
             let name = format!("{} (what it takes)", later.model.info().name);
-            Ok::<_, Error>(Loaded { value: later.is_whole(), name, bytes: 64 })
+            let value = later.is_whole();
+            // A run that was cancelled tells nothing.
+            cx.check()?;
+            Ok::<_, Error>(Loaded { value, name, bytes: 64 })
         })?;
         let first = match layout {
             _ if *is_whole => None,

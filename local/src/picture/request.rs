@@ -82,7 +82,7 @@ impl Request {
             None => None,
         };
         let side = |target: &str, plain: &str| {
-            let target = if from_image { whole(call, target)? } else { None };
+            let target = whole(call, target)?;
             Ok::<_, Error>(if target.is_some() { target } else { whole(call, plain)? })
         };
         let sampler = match text(call, "scheduler")?.filter(|name| !name.is_empty()) {

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 
 use millwork_worker::models::{CacheUser, ModelCache};
 use millwork_worker::onnx::{Onnx, OnnxError, UnsupportedOperator};
+use tokenizers::Tokenizer;
 use walkdir::WalkDir;
 
 use super::digest::Digest;
@@ -45,11 +46,16 @@ pub struct Checked {
 pub fn verify(model: &Path, mut seen: impl FnMut(&str)) -> Checked {
     let mut checked = Checked::default();
     // Of what is no model of ours each file may be meant.
-    let loaded: Vec<PathBuf> = models_in(model, "").models.iter().flat_map(LocalModel::networks).collect();
+    let found = models_in(model, "");
+    let loaded: Vec<PathBuf> = found.models.iter().flat_map(LocalModel::networks).collect();
+    // What keeps it from being used at all.
+    for problem in &found.problems {
+        let hint = problem.hint.iter().map(|hint| format!(" ({hint})"));
+        let reason = format!("{}{}", problem.reason, hint.collect::<String>());
+        checked.findings.push(Finding { file: name_in(model, &problem.file), problem: reason });
+    }
     for path in files(model) {
-        let name = path.strip_prefix(model).unwrap_or(&path).to_string_lossy().into_owned();
-        let name =
-            if name.is_empty() { model.file_name().unwrap_or_default().to_string_lossy().into_owned() } else { name };
+        let name = name_in(model, &path);
         seen(&name);
         checked.files += 1;
         match digest(&path) {
@@ -59,18 +65,37 @@ pub fn verify(model: &Path, mut seen: impl FnMut(&str)) -> Checked {
                 continue;
             }
         }
+        if path.ends_with("tokenizer.json")
+            && let Err(error) = Tokenizer::from_file(&path)
+        {
+            checked
+                .findings
+                .push(Finding { file: name, problem: format!("is no tokenizer that can be read: {error}") });
+            continue;
+        }
         if path.extension().is_none_or(|ending| ending != "onnx") {
             continue;
         }
         match load(&path) {
             Ok(()) => checked.models += 1,
+            Err(_) if found.problems.iter().any(|problem| problem.file == path) => {}
             Err(problem) if loaded.is_empty() || loaded.contains(&path) => {
                 checked.findings.push(Finding { file: name, problem });
             }
             Err(problem) => checked.notes.push(Finding { file: name, problem }),
         }
     }
+    if checked.files == 0 && checked.findings.is_empty() {
+        checked.findings.push(Finding { file: name_in(model, model), problem: "there are no files in it".to_owned() });
+    }
     checked
+}
+
+/// A file's path in the model's folder; of the folder itself, or of a model that is a file, its name.
+fn name_in(model: &Path, path: &Path) -> String {
+    let inside = path.strip_prefix(model).unwrap_or(path);
+    let name = if inside.as_os_str().is_empty() { path.file_name().unwrap_or_default().as_ref() } else { inside };
+    name.to_string_lossy().into_owned()
 }
 
 /// Whether a file's digest is known; it fits then.

@@ -171,7 +171,8 @@ fn a_cancelled_call_takes_the_whole_group_along() {
         cancel.cancel();
         call.join().unwrap()
     });
-    assert_eq!(*called.result.unwrap_err().kind(), ErrorKind::Cancelled);
+    let error = called.result.unwrap_err();
+    assert_eq!((error.kind(), error.message()), (&ErrorKind::Cancelled, "Cancelled"));
     let child = fs::read_to_string(&pid).unwrap();
     wait_for("its child ends", || !runs(&child));
 }

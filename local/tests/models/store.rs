@@ -82,7 +82,10 @@ impl World {
     fn encoder(network: &str) -> Self {
         Self::of(&[
             ("config.json", b"{\"architectures\": [\"BertModel\"]}"),
-            ("tokenizer.json", b"{}"),
+            (
+                "tokenizer.json",
+                br#"{"added_tokens": [], "model": {"type": "WordLevel", "vocab": {"a": 0}, "unk_token": "a"}}"#,
+            ),
             ("onnx/model.onnx", &graph(network)),
             ("onnx/model_bnb4.onnx", &graph("unsupported.onnx")),
         ])
@@ -172,7 +175,7 @@ fn a_repository_arrives_as_the_hubs_own_tools_write_it() {
     assert_eq!(waiting.last().downloaded_bytes, 300_022);
     let checked = verify(&snapshot, |_| {});
     assert_eq!((checked.files, checked.digests, checked.models), (3, 3, 0));
-    assert!(checked.findings[0].problem.contains("not a readable ONNX model"), "{checked:?}");
+    assert!(checked.findings.iter().any(|it| it.problem.contains("not a readable ONNX model")), "{checked:?}");
 }
 
 #[test]

@@ -4,7 +4,6 @@ use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
 
 use millwork_protocol::metadata::{NodeMetadata, OutputSlot};
-use nix::unistd::{AccessFlags, access};
 
 use super::content::Content;
 use super::failure::{Failure, Outcome};
@@ -35,7 +34,7 @@ impl Destinations {
                 )));
             }
             fits(node, slot, path.as_ref())?;
-            writable(path.as_ref())?;
+            files::writable(path.as_ref())?;
             destinations.push((slot.to_owned(), path.into()));
         }
         Ok(Self(destinations))
@@ -96,26 +95,6 @@ fn fits(node: &NodeMetadata, slot: &str, path: &Path) -> Outcome {
             None => format!("name the file .{usual}"),
         },
     ))
-}
-
-/// Whether a file can be made there: found out now, and not after hours of work.
-fn writable(path: &Path) -> Outcome {
-    if is_stdout(path) {
-        return Ok(());
-    }
-    let cannot = |why: &str| Err(Failure::usage(format!("cannot write {}: {why}", path.display())));
-    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    if path.as_os_str().is_empty() {
-        return Err(Failure::usage("-o is given no file").hint("-o FILE, or -o - for stdout"));
-    }
-    if path.is_dir() {
-        return cannot("it is a folder");
-    }
-    if !folder.is_dir() {
-        return cannot(&format!("there is no folder {}", folder.display()));
-    }
-    let target = if path.exists() { path } else { folder };
-    access(target, AccessFlags::W_OK).or_else(|error| cannot(error.desc()))
 }
 
 #[cfg(test)]

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use millwork_protocol::Bytes;
+use nix::unistd::{AccessFlags, access};
 
 use super::failure::{Failure, Outcome};
 use super::out;
@@ -39,6 +40,26 @@ pub(crate) fn read(path: &str) -> Result<Bytes, String> {
         Ok(_) => Ok(bytes.into()),
         Err(error) => Err(format!("cannot read {path}: {error}")),
     }
+}
+
+/// Whether a file can be made there: found out now, and not after hours of work.
+pub(crate) fn writable(path: &Path) -> Outcome {
+    if path.as_os_str() == "-" {
+        return Ok(());
+    }
+    let cannot = |why: &str| Err(Failure::usage(format!("cannot write {}: {why}", path.display())));
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    if path.as_os_str().is_empty() {
+        return Err(Failure::usage("-o is given no file").hint("-o FILE, or -o - for stdout"));
+    }
+    if path.is_dir() {
+        return cannot("it is a folder");
+    }
+    if !folder.is_dir() {
+        return cannot(&format!("there is no folder {}", folder.display()));
+    }
+    let target = if path.exists() { path } else { folder };
+    access(target, AccessFlags::W_OK).or_else(|error| cannot(error.desc()))
 }
 
 /// Writes a file, or stdout where the name is `-`. A file is there whole or not at all.

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import host
 import jsonschema
 
-from . import Figure, cancelled, models, reference
+from . import Figure, cancelled, models, progress, reference
 
 MODELS = ("tiny-gpt2", "tiny-gpt2-split", "tiny-llama", "tiny-llama-merged", "tiny-qwen")
 TOKENS = 64
@@ -21,6 +21,11 @@ def check(serve) -> Iterator[Figure]:
         yield from greedy(worker, model)
     story = {"model": "tiny-gpt2", "messages": [{"role": "user", "content": "Tell me a story."}], "max_tokens": 400, "temperature": 1.5}
     yield cancelled(worker, "tiny-gpt2", "provider.stream", story, lambda frame: frame["type"] == "chunk")
+    # It may not end early, and without a cache each token reads all of them again: time enough to be cancelled.
+    schema = {"type": "array", "items": {"enum": ["mill"]}, "minItems": 5000}
+    slow = {**story, "model": "tiny-llama", "max_tokens": 20000, "use_cache": False}
+    slow["response_format"] = {"type": "json_schema", "json_schema": {"name": "long", "schema": schema}}
+    yield cancelled(worker, "tiny-llama", "provider.generate", slow, progress(1))
     yield from constrained(worker)
     yield pictured(worker)
     worker.close()

@@ -5,7 +5,7 @@ import shutil
 import wave
 from collections.abc import Iterator
 
-from . import Figure, cancelled, models
+from . import Figure, cancelled, models, progress
 
 VOICES = {"tiny-piper/en_US-tiny-low": 22050, "tiny-piper/de_DE-tiny-low": 16000}
 TEXT = "Good morning. How are you today? The mill stands by the river."
@@ -30,5 +30,6 @@ def check(serve) -> Iterator[Figure]:
             yield Figure(voice, "as a WAV file", f"{form[0]} Hz, {file.getnframes() / form[0]:.1f} s", form == (rate, 1, 2))
         long = {**request, "text": TEXT * 40}
         yield cancelled(worker, voice, "provider.tts", long, lambda frame: frame["type"] == "chunk")
+        yield cancelled(worker, voice, "provider.tts_encoded", {**request, "text": TEXT * 2000}, progress(1))
         yield Figure(voice, "the next one is spoken", "", bool(worker.call("provider.tts", request)["done"]))
     worker.close()

@@ -68,6 +68,9 @@ pub enum OnnxError {
         /// Which input, what was expected and what was given.
         reason: String,
     },
+    /// The request that it was for was cancelled.
+    #[error("Cancelled")]
+    Cancelled,
     /// The computation failed.
     #[error("model {model} failed: {reason}")]
     Run {
@@ -82,12 +85,15 @@ impl OnnxError {
     /// True when other input would have helped: a file that is none, a tensor of the wrong shape.
     #[must_use]
     pub fn is_invalid_input(&self) -> bool {
-        !matches!(self, OnnxError::Run { .. })
+        !matches!(self, OnnxError::Run { .. } | OnnxError::Cancelled)
     }
 
-    /// As a node's error: `invalid_input`, or `failed` for a run that broke.
+    /// As a node's error: `invalid_input`, `cancelled`, or `failed` for a run that broke.
     #[must_use]
     pub fn into_error(self) -> crate::Error {
+        if self == OnnxError::Cancelled {
+            return crate::Error::cancelled();
+        }
         if self.is_invalid_input() { crate::Error::invalid(self) } else { crate::Error::failed(self) }
     }
 

@@ -3,7 +3,8 @@
 //! - A model is refused up front, with every operator that this build does not have or would compute wrongly.
 //! - Plans live in the [`ModelCache`], one for symbolic shapes where tract can make one, else one for each set of
 //!   input shapes that is asked for.
-//! - A run cannot be interrupted: tract has no way to stop inside a plan. A caller that must stop ends the process.
+//! - A run that is cancelled ends between two operators. Making a plan cannot be interrupted, nor can one operator be: a caller
+//!   that must stop at once ends the process.
 
 mod arithmetic;
 mod branch;
@@ -17,6 +18,7 @@ mod graph;
 mod info;
 mod inputs;
 mod lengths;
+mod minuend;
 mod names;
 mod packed;
 mod plan;
@@ -38,6 +40,7 @@ use std::sync::Arc;
 use indexmap::IndexMap;
 use parking_lot::Mutex;
 
+use crate::cancel::CancelToken;
 use crate::convert::{DType, Tensor};
 use crate::models::{CacheUser, Loaded, ModelCache, Pinned};
 
@@ -123,6 +126,7 @@ impl Onnx {
             constants: IndexMap::new(),
             declared: IndexMap::new(),
             last: None,
+            cancel: CancelToken::default(),
         })
     }
 
@@ -154,12 +158,19 @@ pub struct Model {
     declared: IndexMap<String, Vec<Dim>>,
     /// The output of which only the last entry along an axis is wanted.
     last: Option<(String, usize)>,
+    cancel: CancelToken,
 }
 
 impl Model {
     /// What the model says about itself.
     pub fn info(&self) -> &ModelInfo {
         &self.described.info
+    }
+
+    /// Ends its runs with [`OnnxError::Cancelled`] once this is set, between two operators.
+    pub fn with_cancel(mut self, cancel: CancelToken) -> Self {
+        self.cancel = cancel;
+        self
     }
 
     /// Computes on this many threads, 1 to 64.
@@ -210,7 +221,7 @@ impl Model {
     ///
     /// # Errors
     /// [`OnnxError::Input`] names the input that is missing, unknown, or of the wrong type or shape;
-    /// [`OnnxError::Plan`] when tract cannot prepare the model for these shapes; [`OnnxError::Run`].
+    /// [`OnnxError::Plan`] when tract cannot prepare the model for these shapes; [`OnnxError::Run`]; [`OnnxError::Cancelled`].
     pub fn run(&self, inputs: &IndexMap<String, Tensor>) -> Result<IndexMap<String, Tensor>, OnnxError> {
         inputs::check(&self.described.info, inputs, &self.constants)?;
         match self.run_checked(inputs) {
@@ -247,7 +258,7 @@ impl Model {
         let given = inputs::in_order(info, &inputs)?;
         let shapes = Shapes::of(info, &inputs);
         let pool = self.onnx.pool(self.threads)?;
-        let outputs = self.run_plan(&shapes, |plan| pool.run(|| plan.run(info, given.clone())))?;
+        let outputs = self.run_plan(&shapes, |plan| pool.run(|| plan.run(info, given.clone(), &self.cancel)))?;
         let names = info.outputs.iter().map(|output| output.name.clone());
         Ok(names.zip(outputs).collect())
     }
@@ -256,7 +267,7 @@ impl Model {
         let plan = self.plan(shapes)?;
         match run(&plan) {
             // Some symbolic plans come apart only when real sizes flow through them.
-            Err(error) if plan.is_symbolic() => {
+            Err(error) if plan.is_symbolic() && error != OnnxError::Cancelled => {
                 tracing::debug!(%error, %shapes, "the plan for any size does not run for these");
                 run(&*self.concrete(shapes)?)
             }

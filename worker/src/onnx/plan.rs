@@ -9,7 +9,8 @@ use tract_onnx::prelude::{
     InferenceFact, InferenceModel, InferenceModelExt, IntoTensor, SpecialOps, TValue, TVec, TractResult, TypedModel,
     TypedRunnableModel, TypedSimplePlan,
 };
-use tract_onnx::tract_core::internal::{ToDim, bail};
+use tract_onnx::tract_core;
+use tract_onnx::tract_core::internal::{ToDim, bail, ensure};
 use tract_onnx::tract_core::ops::array::Slice;
 use tract_onnx::tract_core::ops::konst::Const;
 use tract_onnx::tract_hir::infer::{DimFact, ShapeFactoid};
@@ -18,7 +19,8 @@ use super::contain::contain;
 use super::error::OnnxError;
 use super::graph::Graph;
 use super::info::{Dim, ModelInfo, ValueInfo};
-use super::{arithmetic, bytes_of, extremes, lengths, packed, power, value};
+use super::{arithmetic, bytes_of, extremes, lengths, minuend, packed, power, value};
+use crate::cancel::CancelToken;
 use crate::convert::Tensor;
 use crate::models::Loaded;
 
@@ -117,6 +119,7 @@ fn make(
     if let Some((output, axis)) = last {
         keep_last(info, &mut model, output, *axis)?;
     }
+    minuend::rewrite(&mut model)?;
     model.declutter()?;
     if power::multiply_out(&mut model)? > 0 {
         model.declutter()?;
@@ -199,19 +202,36 @@ impl Attempt {
         self.outcome.as_ref().map_err(Clone::clone)
     }
 
-    /// Runs the plan; the results come in the model's order, as tract computed them.
-    pub(super) fn values(&self, info: &ModelInfo, inputs: TVec<TValue>) -> Result<TVec<TValue>, OnnxError> {
-        let plan = self.outcome()?;
-        contain("running", || plan.run(inputs)).map_err(|reason| OnnxError::Run { model: info.name.clone(), reason })
-    }
-
-    /// Runs the plan; the results come in the model's order and types.
-    pub(super) fn run(&self, info: &ModelInfo, inputs: TVec<TValue>) -> Result<Vec<Tensor>, OnnxError> {
+    /// Runs the plan; the results come in the model's order, as tract computed them. Between two operators it may be cancelled.
+    pub(super) fn values(
+        &self,
+        info: &ModelInfo,
+        inputs: TVec<TValue>,
+        cancel: &CancelToken,
+    ) -> Result<TVec<TValue>, OnnxError> {
         let plan = self.outcome()?;
         let run = || {
-            let results = plan.run(inputs)?.into_iter().zip(&info.outputs);
-            results.map(|(result, output)| value::from_tract(result.into_tensor(), output.dtype)).collect()
+            plan.spawn()?.run_plan_with_eval(inputs, |cx, state, node, inputs| {
+                ensure!(!cancel.is_cancelled(), "cancelled");
+                tract_core::plan::eval(cx, state, node, inputs)
+            })
         };
-        contain("running", run).map_err(|reason| OnnxError::Run { model: info.name.clone(), reason })
+        contain("running", run).map_err(|reason| match cancel.is_cancelled() {
+            true => OnnxError::Cancelled,
+            false => OnnxError::Run { model: info.name.clone(), reason },
+        })
+    }
+
+    /// The same; the results come in the model's types.
+    pub(super) fn run(
+        &self,
+        info: &ModelInfo,
+        inputs: TVec<TValue>,
+        cancel: &CancelToken,
+    ) -> Result<Vec<Tensor>, OnnxError> {
+        let results = self.values(info, inputs, cancel)?.into_iter().zip(&info.outputs);
+        let tensors =
+            || results.map(|(result, output)| value::from_tract(result.into_tensor(), output.dtype)).collect();
+        contain("running", tensors).map_err(|reason| OnnxError::Run { model: info.name.clone(), reason })
     }
 }

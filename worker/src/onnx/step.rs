@@ -89,7 +89,7 @@ impl Model {
         let shapes = Shapes::new(info, given.iter().map(|(name, value)| (name.clone(), value.shape().to_vec())));
         let given: TVec<TValue> = given.into_iter().map(|(_, value)| value).collect();
         let pool = self.onnx.pool(self.threads)?;
-        let results = self.run_plan(&shapes, |plan| pool.run(|| plan.values(info, given.clone())))?;
+        let results = self.run_plan(&shapes, |plan| pool.run(|| plan.values(info, given.clone(), &self.cancel)))?;
         let mut outputs = IndexMap::new();
         for (output, result) in info.outputs.iter().zip(results) {
             match links.get(&output.name) {

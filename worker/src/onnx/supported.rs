@@ -96,6 +96,13 @@ fn known_to_be_wrong(node: &NodeProto) -> Option<&'static str> {
         "Celu" | "Swish" => attribute("alpha")
             .is_some_and(|alpha| alpha.f != 1.0)
             .then_some("with an alpha other than 1 it would be computed wrongly"),
+        "Einsum" => {
+            let equation = String::from_utf8_lossy(&attribute("equation")?.s).replace([' ', '.'], "");
+            let operands: Vec<&str> = equation.split("->").next()?.split(',').collect();
+            let repeats = |operand: &&str| operand.chars().enumerate().any(|(at, axis)| operand[..at].contains(axis));
+            (operands.len() > 1 && operands.iter().any(repeats))
+                .then_some("the diagonal of one of several inputs would be left out")
+        }
         "SpaceToDepth" => attribute("mode")
             .is_some_and(|mode| mode.s != b"DCR" && !mode.s.is_empty())
             .then_some("its `mode` would be left out"),

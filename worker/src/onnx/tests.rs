@@ -72,6 +72,18 @@ fn results_agree_with_onnxruntime() {
 }
 
 #[test]
+fn a_cancelled_run_ends_and_the_next_one_runs() {
+    let cancel = crate::CancelToken::default();
+    let model = load("mlp.onnx").with_cancel(cancel.clone());
+    let (inputs, outputs) = expected("mlp").remove(0);
+    assert_close(&model.run(&inputs).unwrap(), &outputs, "not cancelled");
+    cancel.cancel();
+    assert_eq!(model.run(&inputs).unwrap_err(), OnnxError::Cancelled);
+    assert_eq!(*OnnxError::Cancelled.into_error().kind(), crate::ErrorKind::Cancelled);
+    assert_close(&model.with_cancel(crate::CancelToken::default()).run(&inputs).unwrap(), &outputs, "the next one");
+}
+
+#[test]
 fn one_symbolic_plan_serves_all_sizes_where_tract_can_make_one() {
     let onnx = service();
     let model = onnx.load(file("mlp.onnx"), &CacheUser::default()).unwrap();

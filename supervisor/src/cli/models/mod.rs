@@ -80,10 +80,9 @@ impl Places {
         if let Some(model) = found.models.iter().find(|model| model.id == id) {
             return Ok(Place { folder: model.path.clone(), model: Some(model.clone()), problem: None });
         }
-        let in_hub = roots.hub().and_then(|hub| hub.repository(id).snapshot());
         // Links stay: a file of the hub's cache is one, and has its name from it.
         let as_path = || std::path::absolute(id).ok().filter(|path| path.exists());
-        if let Some(folder) = in_hub.or_else(as_path) {
+        if let Some(folder) = roots.place(id).or_else(as_path) {
             let Found { models, problems } = models_in(&folder, id);
             return Ok(Place { folder, model: models.into_iter().next(), problem: problems.into_iter().next() });
         }

@@ -62,6 +62,7 @@ pub(crate) async fn run(args: &Args) -> Outcome {
     if !is_stdout && files::extension(&args.output) != "png" {
         return Err(Failure::usage(format!("-o {}: pictures are written as .png", args.output.display())));
     }
+    files::writable(&args.output)?;
     let image = args.image.as_deref().map(file).transpose()?;
     args.target
         .with(async |client, progress| {

@@ -41,6 +41,7 @@ pub(crate) async fn run(args: &Args) -> Outcome {
     if !is_stdout && files::extension(&args.output) != "wav" {
         return Err(Failure::usage(format!("-o {}: speech is written as .wav", args.output.display())));
     }
+    files::writable(&args.output)?;
     args.target
         .with(async |client, progress| {
             let model = args.target.model(client, SORT).await?;

@@ -27,7 +27,7 @@ use broadcast::Broadcast;
 use convolution::Convolution;
 use product::Product;
 
-/// Fewer rows, columns or terms than this are too few.
+/// Fewer rows or columns than this are too few.
 const LEAST: usize = 4;
 
 /// Replaces the products of a decluttered model, where this processor has the instructions.
