@@ -86,7 +86,7 @@ impl Encoder {
             text = text.to_lowercase();
         }
         let wrong = |error: tokenizers::Error| Error::invalid(format!("`text` cannot be made tokens: {error}"));
-        let mut encoding = self.tokenizer.encode(text, false).map_err(wrong)?;
+        let mut encoding = self.tokenizer.encode_fast(text, false).map_err(wrong)?;
         let special = self.tokenizer.get_post_processor().map_or(0, |post| post.added_tokens(false));
         encoding.truncate(self.files.max_tokens.saturating_sub(special).max(1), 0, TruncationDirection::Right);
         let encoding = self.tokenizer.post_process(encoding, None, true).map_err(wrong)?;
