@@ -330,7 +330,7 @@ mod tests {
         assert!(failure.message().contains("worker/Cargo.toml"), "{failure:?}");
         assert_eq!(
             Sdk::Published { library: "millwork-worker" }.dependency(),
-            format!("{:?}", env!("CARGO_PKG_VERSION"))
+            format!("version = {:?}", env!("CARGO_PKG_VERSION"))
         );
     }
 
