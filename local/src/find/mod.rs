@@ -247,7 +247,7 @@ fn is_called(path: &Path, id: &str) -> bool {
 }
 
 /// Whether there is an ONNX file in a folder or those inside it.
-fn has_onnx(folder: &Path) -> bool {
+pub(crate) fn has_onnx(folder: &Path) -> bool {
     fn is_in(folder: &Path, depth: usize, met: &mut Met) -> bool {
         sorted(folder).iter().any(|path| path.extension().is_some_and(|ending| ending == "onnx"))
             || depth > 0 && met.folders(folder).iter().any(|inside| is_in(inside, depth - 1, met))

@@ -11,7 +11,7 @@ use walkdir::WalkDir;
 
 use super::digest::Digest;
 use crate::LocalModel;
-use crate::find::models_in;
+use crate::find::{has_onnx, models_in};
 
 /// How deep the files of a model lie, and how many there are, at most.
 const DEPTH: usize = 8;
@@ -48,12 +48,6 @@ pub fn verify(model: &Path, mut seen: impl FnMut(&str)) -> Checked {
     // Of what is no model of ours each file may be meant.
     let found = models_in(model, "");
     let loaded: Vec<PathBuf> = found.models.iter().flat_map(LocalModel::networks).collect();
-    // What keeps it from being used at all.
-    for problem in &found.problems {
-        let hint = problem.hint.iter().map(|hint| format!(" ({hint})"));
-        let reason = format!("{}{}", problem.reason, hint.collect::<String>());
-        checked.findings.push(Finding { file: name_in(model, &problem.file), problem: reason });
-    }
     for path in files(model) {
         let name = name_in(model, &path);
         seen(&name);
@@ -84,6 +78,15 @@ pub fn verify(model: &Path, mut seen: impl FnMut(&str)) -> Checked {
             }
             Err(problem) => checked.notes.push(Finding { file: name, problem }),
         }
+    }
+    // What keeps it from being used at all. Other programs keep models for other runtimes in the hub's cache.
+    if checked.digests == 0 || has_onnx(model) {
+        let told = found.problems.iter().map(|problem| {
+            let hint = problem.hint.iter().map(|hint| format!(" ({hint})"));
+            let reason = format!("{}{}", problem.reason, hint.collect::<String>());
+            Finding { file: name_in(model, &problem.file), problem: reason }
+        });
+        checked.findings.splice(0..0, told);
     }
     if checked.files == 0 && checked.findings.is_empty() {
         checked.findings.push(Finding { file: name_in(model, model), problem: "there are no files in it".to_owned() });
