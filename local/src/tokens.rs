@@ -16,15 +16,20 @@ pub(crate) fn load(folder: &Path, cx: &Context) -> Result<Pinned<Tokenizer>> {
     let path = folder.join("tokenizer.json");
     let key = format!("tokenizer:{}", stamp(&path));
     cx.models().get_or_load(&key, &cx.cache_user(), || {
-        let text = read::text(&path)?;
-        let bytes = text.len() as u64 * BYTES_A_BYTE;
-        let broken =
-            |error: tokenizers::Error| Problem::new(&path, format!("is no tokenizer that can be read: {error}"));
-        let mut tokenizer = Tokenizer::from_bytes(text).map_err(broken)?;
-        tokenizer.with_padding(None);
-        tokenizer.with_truncation(None).map_err(broken)?;
-        Ok(Loaded { value: tokenizer, name: name(&path), bytes })
+        let (tokenizer, size) = read(&path)?;
+        Ok(Loaded { value: tokenizer, name: name(&path), bytes: size * BYTES_A_BYTE })
     })
+}
+
+/// The tokenizer of a file, and the file's size.
+pub(crate) fn read(path: &Path) -> Result<(Tokenizer, u64), Problem> {
+    let text = read::text(path)?;
+    let size = text.len() as u64;
+    let broken = |error: tokenizers::Error| Problem::new(path, format!("is no tokenizer that can be read: {error}"));
+    let mut tokenizer = Tokenizer::from_bytes(text).map_err(broken)?;
+    tokenizer.with_padding(None);
+    tokenizer.with_truncation(None).map_err(broken)?;
+    Ok((tokenizer, size))
 }
 
 /// Tells a file's states apart: its path, size and time.

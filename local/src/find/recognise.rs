@@ -33,13 +33,6 @@ pub(super) fn folder(folder: &Path, id: &str) -> Found {
         return found;
     }
     let config = folder.join("config.json");
-    if !read::is_there(&config)
-        && folder.join("tokenizer.json").is_file()
-        && onnx_file::find_if_there(folder, &GRAPHS).is_some()
-    {
-        let problem = Problem::new(folder, "has no config.json, which says what the model is");
-        found.problems.push(problem.hint("take the whole folder that the export wrote"));
-    }
     if read::is_there(&config) {
         match transformer(folder, &config) {
             Ok((kind, architecture)) => {
@@ -49,6 +42,9 @@ pub(super) fn folder(folder: &Path, id: &str) -> Found {
             }
             Err(problem) => found.problems.push(problem),
         }
+    } else if folder.join("tokenizer.json").is_file() && onnx_file::find_if_there(folder, &GRAPHS).is_some() {
+        let problem = Problem::new(folder, "has no config.json, which says what the model is");
+        found.problems.push(problem.hint("take the whole folder that the export wrote"));
     }
     found
 }

@@ -6,12 +6,11 @@ use std::path::{Path, PathBuf};
 
 use millwork_worker::models::{CacheUser, ModelCache};
 use millwork_worker::onnx::{Onnx, OnnxError, UnsupportedOperator};
-use tokenizers::Tokenizer;
 use walkdir::WalkDir;
 
 use super::digest::Digest;
-use crate::LocalModel;
 use crate::find::{has_onnx, models_in};
+use crate::{LocalModel, tokens};
 
 /// How deep the files of a model lie, and how many there are, at most.
 const DEPTH: usize = 8;
@@ -60,11 +59,9 @@ pub fn verify(model: &Path, mut seen: impl FnMut(&str)) -> Checked {
             }
         }
         if path.ends_with("tokenizer.json")
-            && let Err(error) = Tokenizer::from_file(&path)
+            && let Err(problem) = tokens::read(&path)
         {
-            checked
-                .findings
-                .push(Finding { file: name, problem: format!("is no tokenizer that can be read: {error}") });
+            checked.findings.push(Finding { file: name, problem: problem.reason });
             continue;
         }
         if path.extension().is_none_or(|ending| ending != "onnx") {

@@ -33,8 +33,11 @@ pub(super) fn rewrite(model: &mut TypedModel) -> TractResult<()> {
 fn is_of_convolution(model: &TypedModel, mut outlet: OutletId) -> bool {
     loop {
         let node = model.node(outlet.node);
+        if let Some(conv) = node.op_as::<Conv>() {
+            // Of quantized ones tract takes nothing in, and whole numbers have no reciprocal.
+            return conv.q_params.is_none();
+        }
         match &*node.inputs {
-            _ if node.op_is::<Conv>() => return true,
             [input] if node.op_is::<AxisOp>() => outlet = *input,
             _ => return false,
         }

@@ -1,4 +1,4 @@
-//! Sums, differences, products and quotients of numbers of two tensors, of which one is repeated along some axes: masks of
+//! Sums, differences and products of numbers of two tensors, of which one is repeated along some axes: masks of
 //! attention, rotated positions, what a normalisation multiplies with. Where it cannot tell before a run that their shapes fit
 //! its kernels, tract calls a function for each number.
 
@@ -6,7 +6,7 @@ use tract_linalg::multithread::par_chunks_mut;
 use tract_onnx::tract_core::broadcast::multi_broadcast;
 use tract_onnx::tract_core::internal::*;
 use tract_onnx::tract_core::ops::binary::TypedBinOp;
-use tract_onnx::tract_core::ops::math::{Add, Div, Mul, Sub};
+use tract_onnx::tract_core::ops::math::{Add, Mul, Sub};
 
 use super::product::strides;
 use super::{fresh, is_plain};
@@ -23,7 +23,6 @@ enum Arithmetic {
     Add,
     Sub,
     Mul,
-    Div,
 }
 
 /// An axis of the result: its length, and how far its numbers lie apart in a and b; 0 where one is repeated.
@@ -39,7 +38,7 @@ impl Axis {
 }
 
 impl Broadcast {
-    /// The same number by number, where it is one of the four.
+    /// The same number by number, where it is one of the three: tract makes quotients products with a reciprocal.
     pub(super) fn of(op: &TypedBinOp, inputs: &[&TypedFact]) -> Option<Self> {
         let is_float = op.1.is_none_or(|result| result == f32::datum_type());
         if !is_float || !inputs.iter().all(|fact| is_plain(fact)) {
@@ -51,8 +50,6 @@ impl Broadcast {
             Arithmetic::Sub
         } else if op.0.is::<Mul>() {
             Arithmetic::Mul
-        } else if op.0.is::<Div>() {
-            Arithmetic::Div
         } else {
             return None;
         };
@@ -98,7 +95,6 @@ fn plain(how: Arithmetic, axes: &[Axis], first: usize, a: Option<&[f32]>, b: &[f
         Arithmetic::Add => rows(axes, first, a, b, c, |a, b| a + b),
         Arithmetic::Sub => rows(axes, first, a, b, c, |a, b| a - b),
         Arithmetic::Mul => rows(axes, first, a, b, c, |a, b| a * b),
-        Arithmetic::Div => rows(axes, first, a, b, c, |a, b| a / b),
     }
 }
 

@@ -4,7 +4,7 @@ use proptest::prelude::*;
 use tract_linalg::multithread::{Executor, multithread_tract_scope};
 use tract_onnx::tract_core::ops::binary::BinMiniOp;
 use tract_onnx::tract_core::ops::cnn::{KernelFormat, PaddingSpec, PoolSpec};
-use tract_onnx::tract_core::ops::math::{Add, Div, Mul, Sub};
+use tract_onnx::tract_core::ops::math::{Add, Mul, Sub};
 use tract_onnx::tract_core::ops::nn::DataFormat;
 
 use super::*;
@@ -125,24 +125,18 @@ fn vectors_and_weights_and_nothing_stay_with_tract() {
     assert!(product.plan(&[1, 8], &[8, 8]).is_some());
 }
 
-fn four() -> [TypedBinOp; 4] {
-    let all: [Box<dyn BinMiniOp>; 4] = [Box::new(Add), Box::new(Sub), Box::new(Mul), Box::new(Div)];
+fn three() -> [TypedBinOp; 3] {
+    let all: [Box<dyn BinMiniOp>; 3] = [Box::new(Add), Box::new(Sub), Box::new(Mul)];
     all.map(|op| TypedBinOp(op, None))
 }
 
-/// All four by tract and by ours: with inputs that nothing else needs, which may hold the result, and with such as stay.
+/// All three by tract and by ours: with inputs that nothing else needs, which may hold the result, and with such as stay.
 fn broadcast(a: &[usize], b: &[usize]) {
-    // None of these is 0, by which nothing can be divided.
-    let divisors = |shape: &[usize]| {
-        let numbers: Vec<f32> =
-            (0..shape.iter().product()).map(|at: usize| (at * 7919 % 31 + 1) as f32 / 8.0).collect();
-        Tensor::from_shape(shape, &numbers).unwrap()
-    };
-    let kept = [numbers(a, 3).into_tvalue(), divisors(b).into_tvalue()];
+    let kept = [numbers(a, 3).into_tvalue(), numbers(b, 5).into_tvalue()];
     let free = |at: usize| kept[at].clone().into_tensor().into_tvalue();
-    for op in four() {
+    for op in three() {
         let facts = [f32::fact(a), f32::fact(b)];
-        let ours = Broadcast::of(&op, &[&facts[0], &facts[1]]).expect("one of the four");
+        let ours = Broadcast::of(&op, &[&facts[0], &facts[1]]).expect("one of the three");
         let run = |op: &dyn EvalOp, inputs| op.eval_out_of_plan(inputs).unwrap().unwrap().remove(0);
         let all = || tvec!(kept[0].clone(), kept[1].clone());
         let expected = run(&op, all());
@@ -178,7 +172,8 @@ fn what_tract_has_no_kernel_for_is_replaced() {
     replace_broadcasts(&mut model).unwrap();
     let is_there = model.nodes().iter().any(|node| node.op.name() == "BroadcastAdd");
     assert!(is_there, "tract has a kernel for it by now? {model:?}");
-    let inputs = tvec!(numbers(&[1, 4, 60, 60], 1).into_tvalue(), numbers(&[1, 1, 60, 60], 2).into_tvalue());
+    // So many that tract splits them among threads.
+    let inputs = tvec!(numbers(&[1, 4, 100, 100], 1).into_tvalue(), numbers(&[1, 1, 100, 100], 2).into_tvalue());
     let expected = TypedBinOp(Box::new(Add), None).eval_out_of_plan(inputs.clone()).unwrap().unwrap().remove(0);
     let run =
         |executor| multithread_tract_scope(executor, || model.clone().into_runnable().unwrap().run(inputs.clone()));
